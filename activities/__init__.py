@@ -1,0 +1,1 @@
+"""The steps with effects, one module per kind of step."""

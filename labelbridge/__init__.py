@@ -1,0 +1,1 @@
+"""Labelbridge: one text project, two labeling studios, one of them open at a time."""

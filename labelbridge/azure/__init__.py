@@ -1,0 +1,1 @@
+"""Typed clients of Azure, asynchronous, with a deadline below every request."""

@@ -1,0 +1,226 @@
+"""Every error of Labelbridge: a stable code, what happened, what to do, how a process exits.
+
+There are two kinds. A *final* error is a refusal: repeating the same request gives the same answer
+until somebody does what the remedy says. A *passing* error may be repeated, after `retry_after`
+if the service said so. Workflow code imports this module, so it does no I/O.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+
+from labelbridge.model import ErrorInfo, Finding
+
+
+class ExitCode(IntEnum):
+    """What the command line tells a script."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    REFUSED = 3
+    ROLLED_BACK = 4
+    CANCELLED = 5
+    STILL_RUNNING = 6
+    UNREACHABLE = 7
+    FINDINGS = 8
+    QUARANTINED = 9
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the error table."""
+
+    title: str
+    remedy: str
+    final: bool = True
+    exit_code: ExitCode = ExitCode.REFUSED
+
+
+CATALOGUE: Mapping[str, Kind] = {
+    # Refused by the table of legal transitions.
+    "project_unknown": Kind(
+        "Language has no project of this name.",
+        "Check the name and the Language resource; `labelbridge import` makes a new project.",
+    ),
+    "project_exists": Kind(
+        "A project of this name exists already.", "Import makes new projects only: choose another name."
+    ),
+    "not_connected": Kind(
+        "The project is not connected to Azure ML.", "Connect it first: `labelbridge connect`."
+    ),
+    "already_connected": Kind(
+        "The project is connected already.", "A project has one connection at a time: disconnect it first."
+    ),
+    "already_active": Kind("Labeling is in that studio already.", "Nothing needs to be done."),
+    "operation_running": Kind(
+        "Another operation is running on this project.", "Wait for it (`labelbridge status`) or cancel it."
+    ),
+    "labels_undecided": Kind(
+        "Azure ML is active and its labels' fate was not said.",
+        "Say `--sync` to carry them into Language first, or `--discard-labels`.",
+    ),
+    "job_claimed": Kind("The labeling job's name is taken, for ever.", "Choose another labeling job name."),
+    "job_retired": Kind(
+        "This labeling job was disconnected and can never be connected again.",
+        "Choose another labeling job name.",
+    ),
+    "snapshot_needs_gated_language": Kind(
+        "Language is active and holds other labels than this snapshot.",
+        "Train on `latest`, or switch labeling to Azure ML first.",
+    ),
+    "snapshot_unknown": Kind(
+        "There is no snapshot with this id.", "`labelbridge status` lists the last snapshots."
+    ),
+    # Refused by the preflight.
+    "preflight_failed": Kind(
+        "The preflight found errors.", "Run the command of each finding, then try again."
+    ),
+    "forbidden": Kind(
+        "Azure refused the call: a role is missing.",
+        "Run `labelbridge doctor` for the missing role and the command that grants it.",
+    ),
+    "storage_differs": Kind(
+        "The resource is connected to another storage account.",
+        "A Language resource has one storage account: use its containers.",
+    ),
+    "labels_quarantined": Kind(
+        "Some labels could not be read.",
+        "See the quarantine file; `--allow-quarantine` goes on without them.",
+    ),
+    "invalid_request": Kind(
+        "Azure refused the request as invalid.", "The message is Azure's own; correct what it names."
+    ),
+    # The protocol.
+    "record_conflict": Kind(
+        "The record was changed by somebody else.",
+        "Nothing was overwritten. Run `labelbridge status`, then ask again.",
+    ),
+    "drain_deadline": Kind(
+        "Labels kept changing although the studio was gated.",
+        "Close the labelers' open sessions, then try again.",
+        exit_code=ExitCode.ROLLED_BACK,
+    ),
+    "step_deadline": Kind(
+        "A step could not be finished in time; everything was put back.",
+        "See the message for the cause, then try again.",
+        exit_code=ExitCode.ROLLED_BACK,
+    ),
+    "read_back_differs": Kind(
+        "What was read back is not what was written.",
+        "Nothing was committed. Try again; if it stays, report it.",
+        exit_code=ExitCode.ROLLED_BACK,
+    ),
+    "azure_job_failed": Kind(
+        "A job of Azure ended without success.", "The message is Azure's own.", exit_code=ExitCode.ROLLED_BACK
+    ),
+    "cancelled": Kind(
+        "The operation was cancelled and undone.", "Ask again when you want it.", exit_code=ExitCode.CANCELLED
+    ),
+    "terminated": Kind(
+        "The operation was terminated by hand.",
+        "Labelbridge recovers the project by itself; then ask again.",
+        exit_code=ExitCode.ROLLED_BACK,
+    ),
+    # Passing.
+    "throttled": Kind(
+        "Azure asks to slow down.", "It is repeated by itself.", final=False, exit_code=ExitCode.UNREACHABLE
+    ),
+    "unavailable": Kind(
+        "A service could not be reached.",
+        "It is repeated by itself.",
+        final=False,
+        exit_code=ExitCode.UNREACHABLE,
+    ),
+    "deadline_passed": Kind(
+        "The attempt was too old to send anything.",
+        "It is repeated by itself.",
+        final=False,
+        exit_code=ExitCode.UNREACHABLE,
+    ),
+    "not_yet": Kind(
+        "What was asked for is not visible yet.",
+        "It is repeated by itself.",
+        final=False,
+        exit_code=ExitCode.STILL_RUNNING,
+    ),
+    # The caller's side.
+    "temporal_unreachable": Kind(
+        "Temporal cannot be reached.",
+        "Check LABELBRIDGE_TEMPORAL__ADDRESS and that the server runs.",
+        final=False,
+        exit_code=ExitCode.UNREACHABLE,
+    ),
+    "registry_unreachable": Kind(
+        "The record store cannot be reached.",
+        "Check LABELBRIDGE_REGISTRY__ACCOUNT and the identity's blob role.",
+        final=False,
+        exit_code=ExitCode.UNREACHABLE,
+    ),
+    "no_worker": Kind(
+        "No worker has answered yet.",
+        "The request is kept and runs once a worker is up: `labelbridge worker`.",
+        final=False,
+        exit_code=ExitCode.STILL_RUNNING,
+    ),
+    "wait_timeout": Kind(
+        "The operation still runs; only the waiting ended.",
+        "`labelbridge status` shows it.",
+        final=False,
+        exit_code=ExitCode.STILL_RUNNING,
+    ),
+    "operation_unknown": Kind("There is no such operation.", "Check the operation id."),
+    "settings_invalid": Kind(
+        "The settings are incomplete or wrong.", "The message names each setting.", exit_code=ExitCode.USAGE
+    ),
+    "not_confirmed": Kind(
+        "The typed name did not match.",
+        "Type the name exactly, or give it with `--confirm`.",
+        exit_code=ExitCode.USAGE,
+    ),
+}
+"""Code -> meaning. Tests hold that each code raised anywhere stands here."""
+
+
+class LabelbridgeError(Exception):
+    """The one exception that Labelbridge raises for what it foresaw."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str = "",
+        *,
+        remedy: str | None = None,
+        retry_after: timedelta | None = None,
+        data: Mapping[str, str] | None = None,
+        findings: tuple[Finding, ...] = (),
+    ) -> None:
+        """`code` must be in the catalogue; `message` says what happened this time."""
+        self.kind = CATALOGUE[code]
+        self.code = code
+        self.message = message or self.kind.title
+        self.remedy = self.kind.remedy if remedy is None else remedy
+        self.retry_after = retry_after
+        self.data = dict(data or {})
+        self.findings = findings
+        super().__init__(f"{code}: {self.message}")
+
+    @property
+    def final(self) -> bool:
+        """True if the same request would be refused again."""
+        return self.kind.final
+
+    @property
+    def info(self) -> ErrorInfo:
+        """The form in which it travels through Temporal, HTTP and `--output json`."""
+        return ErrorInfo(
+            code=self.code, message=self.message, remedy=self.remedy, data=self.data, findings=self.findings
+        )
+
+    @classmethod
+    def from_info(cls, info: ErrorInfo) -> "LabelbridgeError":
+        """The same error at the other end; an unknown code (a newer worker's) stays readable."""
+        code = info.code if info.code in CATALOGUE else "invalid_request"
+        message = info.message if code == info.code else f"{info.code}: {info.message}"
+        return cls(code, message, remedy=info.remedy, data=info.data, findings=info.findings)

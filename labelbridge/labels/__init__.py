@@ -1,0 +1,1 @@
+"""Labels: formats, offsets, merge, snapshots; pure, usable with no server."""

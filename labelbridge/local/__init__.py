@@ -1,0 +1,1 @@
+"""The whole of Azure that Labelbridge needs, on this machine: for rehearsal and for tests."""

@@ -1,0 +1,280 @@
+"""The nouns of Labelbridge: what a request, a record, a snapshot and a result are.
+
+Every model is frozen and tolerates unknown fields, because old workflow histories and records
+must still load after a field is added. This module imports no Azure, no Temporal and does no I/O,
+so workflow code may import it.
+"""
+
+import hashlib
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+PROJECT_NAME = r"^[A-Za-z0-9_.\-]{1,50}$"
+"""Names of projects, models and deployments (Language service limits)."""
+JOB_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}$"
+"""Id of an Azure ML labeling job (labelingJobs, 2024-04-01-preview)."""
+_ARM_ID = re.compile(r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+/[^/]+)+$", re.I)
+
+Name = Annotated[str, StringConstraints(pattern=PROJECT_NAME)]
+JobName = Annotated[str, StringConstraints(pattern=JOB_NAME)]
+
+
+class Model(BaseModel):
+    """Base of every noun: immutable, tolerant of fields that a newer version wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Studio(StrEnum):
+    """Where people label."""
+
+    LANGUAGE = "language"
+    AZUREML = "azureml"
+
+    @property
+    def other(self) -> "Studio":
+        """The studio that is gated while this one is active."""
+        return Studio.AZUREML if self is Studio.LANGUAGE else Studio.LANGUAGE
+
+    @property
+    def display_name(self) -> str:
+        """The name people know it by."""
+        return "Language Studio" if self is Studio.LANGUAGE else "Azure ML"
+
+
+class ProjectKind(StrEnum):
+    """`projectKind` of the Language authoring API."""
+
+    SINGLE_LABEL = "CustomSingleLabelClassification"
+    MULTI_LABEL = "CustomMultiLabelClassification"
+    ENTITIES = "CustomEntityRecognition"
+
+
+class OffsetUnit(StrEnum):
+    """How Azure ML spans are counted; Azure does not publish it, so it is a setting."""
+
+    UTF16 = "utf16"
+    CODEPOINT = "codepoint"
+    AUTO = "auto"
+
+
+class OperationKind(StrEnum):
+    """What can be done to a project. `recover` is started by Labelbridge itself."""
+
+    CONNECT = "connect"
+    SWITCH = "switch"
+    SYNC = "sync"
+    TRAIN = "train"
+    IMPORT = "import"
+    DISCONNECT = "disconnect"
+    RECOVER = "recover"
+
+
+def arm_id(value: str) -> str:
+    """Return `value` without a trailing slash if it is an ARM resource id, else raise ValueError."""
+    value = value.rstrip("/")
+    if not _ARM_ID.match(value):
+        raise ValueError(f"not an ARM resource id: {value!r}")
+    return value
+
+
+def arm_name(resource_id: str) -> str:
+    """The last segment of an ARM id: the resource's own name."""
+    return resource_id.rstrip("/").rsplit("/", 1)[-1]
+
+
+def same_resource(a: str, b: str) -> bool:
+    """ARM ids compare case-insensitively."""
+    return a.rstrip("/").casefold() == b.rstrip("/").casefold()
+
+
+class ProjectRef(Model):
+    """Names one Language project: the ARM id of its resource, and its name."""
+
+    language_resource: str
+    name: Name
+
+    _check = field_validator("language_resource")(arm_id)
+
+    @property
+    def key(self) -> str:
+        """Identity used in workflow ids and blob paths, e.g. `contoso-1a2b3c4d.tickets`.
+
+        Account names are unique only within a resource group, hence the hash of the whole id.
+        """
+        digest = hashlib.sha256(self.language_resource.casefold().encode()).hexdigest()[:8]
+        return f"{arm_name(self.language_resource).lower()}-{digest}.{self.name}"
+
+    @property
+    def workflow_id(self) -> str:
+        """Id of the project's entity workflow."""
+        return f"labelbridge/{self.key}"
+
+
+class JobRef(Model):
+    """Names one Azure ML labeling job: the ARM id of its workspace, and the job's name."""
+
+    workspace: str
+    name: JobName
+
+    _check = field_validator("workspace")(arm_id)
+
+    @property
+    def resource_id(self) -> str:
+        """ARM id of the labeling job."""
+        return f"{self.workspace}/labelingJobs/{self.name}"
+
+    @property
+    def claim_key(self) -> str:
+        """Blob name of the job's claim, case-folded because ARM ids are case-insensitive."""
+        digest = hashlib.sha256(self.workspace.casefold().encode()).hexdigest()[:16]
+        return f"claims/{arm_name(self.workspace).lower()}-{digest}/{self.name.casefold()}.json"
+
+
+class Actor(Model):
+    """Who asked: the Entra object id whose roles are checked, and a name for people."""
+
+    object_id: str
+    name: str = ""
+
+
+class BlobRef(Model):
+    """One blob: storage account name, container, blob name."""
+
+    account: str
+    container: str
+    name: str
+
+
+class SnapshotRef(Model):
+    """Points at an immutable copy of all labels of one side; the labels never enter history.
+
+    `id` is the sha256 (hex) of the canonical content. `source` is the studio the labels came from,
+    or `merged`. `raw` is the blob with the Language project file as it was exported, if any: what
+    an undo imports again.
+    """
+
+    id: str
+    source: Literal["language", "azureml", "merged", "imported"]
+    epoch: int
+    documents: int
+    labels: int
+    quarantined: int = 0
+    quarantine: str | None = None
+    raw: str | None = None
+    taken_at: datetime
+
+
+class MergeReport(Model):
+    """What a delivery did with two sides' labels, and where both originals are."""
+
+    snapshot: str
+    """Id of the snapshot that was delivered."""
+    taken: int = 0
+    """Documents whose labels came from the side that is being left."""
+    kept: int = 0
+    """Documents whose labels stayed those of the side that is being opened."""
+    cleared: tuple[str, ...] = ()
+    """Documents that the side being left had labelled before and has no labels for now."""
+    conflicts: tuple[str, ...] = ()
+    """Documents that both sides changed; the side being left won. The other value is in an original."""
+    originals: tuple[str, ...] = ()
+    """Ids of the snapshots of both sides as they were before."""
+
+
+class ModelRecord(Model):
+    """A trained model and the snapshot it was trained on (read back from the service)."""
+
+    label: str
+    snapshot: str
+    labels: str
+    """What the caller asked for: `latest`, `as-is` or a snapshot id."""
+    trained_at: datetime
+    training_config_version: str = ""
+    evaluation: dict[str, float] = Field(default_factory=dict)
+    """Micro and macro figures of the service's evaluation summary, each 0 to 1."""
+    deployment: str | None = None
+
+
+class Connection(Model):
+    """The permanent one-to-one link of a project and a labeling job."""
+
+    job: JobRef
+    datastore: str
+    container: str
+    data_asset: str
+    vendor: str | None = None
+    """Recorded only: ARM has no field for a vendor company."""
+    instructions_uri: str | None = None
+    connected_at: datetime
+    connected_by: Actor
+
+
+class Phase(StrEnum):
+    """How far a transition is. Up to DELIVERING it can be undone; from COMMITTED it goes forward."""
+
+    GATING = "gating"
+    DRAINING = "draining"
+    DELIVERING = "delivering"
+    COMMITTED = "committed"
+
+
+class Transition(Model):
+    """An operation in progress, described so that it can be finished or undone from the record alone."""
+
+    operation_id: str
+    kind: OperationKind
+    source: Studio
+    target: Studio
+    epoch: int
+    """Epoch after the commit."""
+    phase: Phase
+    actor: Actor
+    started_at: datetime
+    job: JobRef | None = None
+    """Connect only: the labeling job being made."""
+    restore: SnapshotRef | None = None
+    """The target's own labels before the delivery: what an undo puts back."""
+
+
+class Record(Model):
+    """The state of one project, one blob, changed only by compare-and-swap on its ETag."""
+
+    schema_version: int = 1
+    project: ProjectRef
+    kind: ProjectKind
+    active: Studio = Studio.LANGUAGE
+    epoch: int = 0
+    connection: Connection | None = None
+    transition: Transition | None = None
+    retired: tuple[JobRef, ...] = ()
+    left: dict[Studio, SnapshotRef] = Field(default_factory=dict)
+    """Labels of each studio when labeling was last switched away from it: the bases of the next merge."""
+    delivered: SnapshotRef | None = None
+    """What Language was last given while it was gated (a sync or a training), if anything."""
+    last_sync: SnapshotRef | None = None
+    models: tuple[ModelRecord, ...] = ()
+    updated_at: datetime
+    updated_by: str = ""
+    """Operation id of the last writer."""
+
+
+class StoredRecord(Model):
+    """A record together with the ETag that the next write must match."""
+
+    record: Record
+    etag: str
+
+
+class Claim(Model):
+    """Says for ever which project and operation took a labeling job's name."""
+
+    job: JobRef
+    project: ProjectRef
+    operation_id: str
+    actor: Actor
+    claimed_at: datetime

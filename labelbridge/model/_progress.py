@@ -1,0 +1,171 @@
+"""What an operation says of itself: findings, timeline, result, error, audit."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from labelbridge.model._nouns import (
+    Actor,
+    JobRef,
+    MergeReport,
+    Model,
+    ModelRecord,
+    OperationKind,
+    ProjectKind,
+    ProjectRef,
+    SnapshotRef,
+    Studio,
+)
+
+
+class RunningOperation(Model):
+    """Which operation runs, who asked for it, since when."""
+
+    operation_id: str
+    workflow_id: str
+    kind: OperationKind
+    actor: Actor
+    started_at: datetime
+
+
+class Severity(StrEnum):
+    """`error` stops an operation, `warning` does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    OK = "ok"
+
+
+class Finding(Model):
+    """One thing that the preflight looked at."""
+
+    code: str
+    severity: Severity
+    message: str
+    command: str | None = None
+    """The exact command that mends it, if one does."""
+    waitable: bool = False
+    """True for a role that may only need time to propagate."""
+
+
+class Preflight(Model):
+    """All findings of one look, and the facts that the operation needs later."""
+
+    findings: tuple[Finding, ...]
+    kind: ProjectKind | None = None
+    container: str | None = None
+    datastore: str | None = None
+    documents: int = 0
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop the operation."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+
+class StepState(StrEnum):
+    """State of one step of a running operation."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+class StepProgress(Model):
+    """One line of an operation's timeline."""
+
+    name: str
+    state: StepState
+    note: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Progress(Model):
+    """Live timeline of an operation, answered by the operation's `progress` query."""
+
+    operation_id: str
+    kind: OperationKind
+    actor: Actor
+    steps: tuple[StepProgress, ...]
+
+
+class ErrorInfo(Model):
+    """An error as it travels: a stable code, what happened, what to do (see `errors.py`)."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    data: dict[str, str] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class OperationResult(Model):
+    """How a committed operation ended. One that rolled back fails with an `ErrorInfo` instead."""
+
+    operation_id: str
+    kind: OperationKind
+    active: Studio
+    epoch: int
+    snapshot: SnapshotRef | None = None
+    """Labels of the side that was exported; of the active studio for a sync."""
+    merge: MergeReport | None = None
+    model: ModelRecord | None = None
+    labels_disabled_seconds: float | None = None
+    """From the gate of the source read back shut to the gate of the target read back open."""
+    notes: tuple[str, ...] = ()
+    started_at: datetime
+    ended_at: datetime
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+
+
+class AuditEntry(Model):
+    """One line of the audit trail: an operation that ended, by whom, and how."""
+
+    operation_id: str
+    project: ProjectRef
+    kind: OperationKind
+    actor: Actor
+    outcome: Outcome
+    epoch: int
+    active: Studio
+    started_at: datetime
+    ended_at: datetime
+    result: OperationResult | None = None
+    error: ErrorInfo | None = None
+
+
+class GateState(Model):
+    """Both gates as read at one moment. None: the studio has no such project or job."""
+
+    language_open: bool | None
+    azureml_open: bool | None
+
+
+class ProjectStatus(Model):
+    """What the entity and the record say of a project now."""
+
+    project: ProjectRef
+    known: bool
+    """Language has a project of this name."""
+    kind: ProjectKind | None = None
+    connected: bool = False
+    job: JobRef | None = None
+    active: Studio = Studio.LANGUAGE
+    epoch: int = 0
+    retired: tuple[JobRef, ...] = ()
+    running: RunningOperation | None = None
+    queued: tuple[str, ...] = ()
+    last_sync: SnapshotRef | None = None
+    models: tuple[ModelRecord, ...] = ()

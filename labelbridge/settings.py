@@ -1,0 +1,158 @@
+"""One `Settings` for every process: environment, `.env`, `labelbridge.toml`, in that order.
+
+Prevents two failures: a margin of the switch protocol that was configured too small to hold
+invariant I1 (checked when the settings load), and code that asks where it runs (endpoints and
+credentials come from here and nothing else differs between a laptop and Azure).
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import OffsetUnit, arm_id
+
+
+class TemporalSettings(BaseModel):
+    """Where Temporal is."""
+
+    address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    task_queue: str = "labelbridge"
+    ui: str | None = None
+    """Base address of Temporal's UI, for links."""
+    connect_timeout: timedelta = timedelta(seconds=10)
+    sticky_timeout: timedelta = timedelta(seconds=2)
+    """A killed worker's cached workflows stall for this long; the SDK's default is 10 s."""
+    graceful_shutdown: timedelta = timedelta(seconds=20)
+    """How long activities may finish at shutdown; must be shorter than the orchestrator's kill grace."""
+
+
+class AzureSettings(BaseModel):
+    """Endpoints and API versions. The defaults are the public cloud."""
+
+    arm_endpoint: str = "https://management.azure.com"
+    arm_audience: str = "https://management.azure.com"
+    language_audience: str = "https://cognitiveservices.azure.com"
+    storage_endpoint: str = "https://{account}.blob.core.windows.net"
+    """Blob endpoint of a storage account; `{account}` is replaced by its name."""
+    language_api_version: str = "2025-05-15-preview"
+    """Must carry `isLabelingLocked` and `amlProjectPath`: any but GA 2023-04-01."""
+    labeling_api_version: str = "2024-04-01-preview"
+    """The last ARM version with `labelingJobs`."""
+    workspace_api_version: str = "2024-04-01"
+    aml_project_path: str = "{job_resource_id}"
+    """Our choice: Azure does not publish the value format of `amlProjectPath`."""
+
+
+class RegistrySettings(BaseModel):
+    """Where the record, the claims, the snapshots and the audit trail live."""
+
+    account: str = ""
+    container: str = "labelbridge"
+
+
+class TimingSettings(BaseModel):
+    """Margins of the switch protocol; each with the inequality it must satisfy."""
+
+    effect_deadline: timedelta = timedelta(seconds=20)
+    """An attempt older than this sends nothing any more (checked by the last policy of the pipeline)."""
+    effect_timeout: timedelta = timedelta(seconds=30)
+    """Start-to-close time-out of an effect; longer than `effect_deadline`, so no attempt outlives its deadline unseen."""
+    gate_delay: timedelta = timedelta(seconds=30)
+    """Our assumption: a lock or a pause has taken effect this long after it was read back (unpublished by Azure)."""
+    drain: timedelta = timedelta(seconds=60)
+    """Wait after the source was read back as gated; longer than `effect_deadline` and `gate_delay`."""
+    settle: timedelta = timedelta(seconds=20)
+    """The source's labels must be unchanged for this long."""
+    drain_deadline: timedelta = timedelta(minutes=15)
+    """Labels that still change after this long roll the operation back."""
+    look_again: timedelta = timedelta(seconds=60)
+    """Wait before both gates are read once more; at least `effect_deadline`."""
+    step_patience: timedelta = timedelta(minutes=30)
+    """A step before the commit that cannot be done in this time rolls the operation back."""
+    poll: timedelta = timedelta(seconds=5)
+    """Interval at which jobs of Azure are polled."""
+    role_poll: timedelta = timedelta(seconds=30)
+    """Interval at which a missing role assignment is looked for again."""
+
+    @model_validator(mode="after")
+    def _margins_hold(self) -> Self:
+        if not self.effect_deadline < self.effect_timeout:
+            raise ValueError("timing.effect_deadline must be shorter than timing.effect_timeout")
+        if not self.drain > max(self.effect_deadline, self.gate_delay):
+            raise ValueError("timing.drain must be longer than timing.effect_deadline and timing.gate_delay")
+        if self.look_again < self.effect_deadline:
+            raise ValueError("timing.look_again must not be shorter than timing.effect_deadline")
+        if self.drain_deadline <= self.settle:
+            raise ValueError("timing.drain_deadline must be longer than timing.settle")
+        return self
+
+
+class LabelSettings(BaseModel):
+    """How labels are read."""
+
+    offset_unit: OffsetUnit = OffsetUnit.AUTO
+    """Unit of Azure ML spans (unpublished). `auto` quarantines what only the unit could decide."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two installations."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LABELBRIDGE_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        toml_file="labelbridge.toml",
+        extra="ignore",
+    )
+
+    language_resource: str | None = None
+    """ARM id of the Language resource that commands mean when they name only a project."""
+    workspace: str | None = None
+    """ARM id of the Azure ML workspace that connect uses."""
+    ca_bundle: Path | None = None
+    """PEM file of certificate authorities to trust; the system's if None."""
+    actor_object_id: str | None = None
+    """Entra object id of the caller; read from the caller's token if None."""
+    log_format: str = Field(default="auto", pattern="^(auto|json|pretty)$")
+    log_level: str = "info"
+    temporal: TemporalSettings = TemporalSettings()
+    azure: AzureSettings = AzureSettings()
+    registry: RegistrySettings = RegistrySettings()
+    timing: TimingSettings = TimingSettings()
+    labels: LabelSettings = LabelSettings()
+
+    @field_validator("language_resource", "workspace")
+    @classmethod
+    def _resource_id(cls, value: str | None) -> str | None:
+        return arm_id(value) if value else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, then `.env`, then `labelbridge.toml`."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """The settings of this process; `settings_invalid` names each that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise LabelbridgeError("settings_invalid", "; ".join(lines)) from error

@@ -1,0 +1,1 @@
+"""Deterministic code only: the project entity and one workflow per operation."""
