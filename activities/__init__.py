@@ -1,1 +1,59 @@
-"""The steps with effects, one module per kind of step."""
+"""The steps with effects, one module per kind of step; `all_activities` is what a worker registers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from activities.connections import Connections
+from activities.deliveries import Deliveries
+from activities.exports import Exports
+from activities.gates import Gates
+from activities.imports import Imports
+from activities.preflight import Preflights
+from activities.records import Records
+from activities.training import Training
+from labelbridge.azure.session import AzureSession
+from labelbridge.registry import Registry
+from labelbridge.settings import Settings
+
+
+def all_activities(session: AzureSession, registry: Registry, settings: Settings) -> list[Callable[..., Any]]:
+    """Every activity, bound to its clients."""
+    records = Records(session, registry, settings)
+    gates = Gates(session, settings)
+    exports = Exports(session, registry, settings)
+    deliveries = Deliveries(session, registry, settings)
+    connections = Connections(session, registry)
+    training = Training(session, settings)
+    imports = Imports(session, registry, settings)
+    return [
+        Preflights(session, registry, settings).preflight,
+        records.inspect,
+        records.begin,
+        records.read_claim,
+        records.claim,
+        records.intend,
+        records.write_record,
+        records.withdraw,
+        records.announce,
+        gates.set_gate,
+        gates.read_gates,
+        exports.export_labels,
+        exports.verify_language,
+        deliveries.merge_labels,
+        deliveries.prepare_import,
+        deliveries.start_import,
+        deliveries.await_import,
+        deliveries.put_labelled_asset,
+        connections.create_job,
+        connections.job_state,
+        connections.retire_job,
+        training.start_training,
+        training.watch_training,
+        training.cancel_training,
+        training.training_outcome,
+        training.deploy_model,
+        imports.read_labels_file,
+        imports.prepare_project,
+        imports.delete_project,
+        imports.find_snapshot,
+    ]

@@ -73,6 +73,10 @@ CATALOGUE: Mapping[str, Kind] = {
     "snapshot_unknown": Kind(
         "There is no snapshot with this id.", "`labelbridge status` lists the last snapshots."
     ),
+    "snapshot_unreadable": Kind(
+        "A snapshot's content is not what its id says, or a newer version wrote it.",
+        "Use another snapshot, or the version of Labelbridge that wrote it.",
+    ),
     # Refused by the preflight.
     "preflight_failed": Kind(
         "The preflight found errors.", "Run the command of each finding, then try again."
@@ -96,6 +100,10 @@ CATALOGUE: Mapping[str, Kind] = {
     "record_conflict": Kind(
         "The record was changed by somebody else.",
         "Nothing was overwritten. Run `labelbridge status`, then ask again.",
+    ),
+    "source_open": Kind(
+        "The other studio's gate is open.",
+        "Labelbridge shuts it first; nothing needs to be done.",
     ),
     "drain_deadline": Kind(
         "Labels kept changing although the studio was gated.",
@@ -171,8 +179,18 @@ CATALOGUE: Mapping[str, Kind] = {
         exit_code=ExitCode.STILL_RUNNING,
     ),
     "operation_unknown": Kind("There is no such operation.", "Check the operation id."),
+    "unexpected": Kind(
+        "Something happened that Labelbridge did not foresee.",
+        "See the worker's log; please report it.",
+        exit_code=ExitCode.UNEXPECTED,
+    ),
     "settings_invalid": Kind(
         "The settings are incomplete or wrong.", "The message names each setting.", exit_code=ExitCode.USAGE
+    ),
+    "input_invalid": Kind(
+        "Something that was asked for is not well-formed.",
+        "The message names each field.",
+        exit_code=ExitCode.USAGE,
     ),
     "not_confirmed": Kind(
         "The typed name did not match.",
@@ -221,6 +239,6 @@ class LabelbridgeError(Exception):
     @classmethod
     def from_info(cls, info: ErrorInfo) -> "LabelbridgeError":
         """The same error at the other end; an unknown code (a newer worker's) stays readable."""
-        code = info.code if info.code in CATALOGUE else "invalid_request"
+        code = info.code if info.code in CATALOGUE else "unexpected"
         message = info.message if code == info.code else f"{info.code}: {info.message}"
         return cls(code, message, remedy=info.remedy, data=info.data, findings=info.findings)

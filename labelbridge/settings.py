@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from labelbridge.azure import roles
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import OffsetUnit, arm_id
 
@@ -51,6 +52,12 @@ class AzureSettings(BaseModel):
     workspace_api_version: str = "2024-04-01"
     aml_project_path: str = "{job_resource_id}"
     """Our choice: Azure does not publish the value format of `amlProjectPath`."""
+    language_roles: tuple[str, ...] = (roles.LANGUAGE_WRITER, roles.LANGUAGE_OWNER)
+    """Role definition GUIDs that let somebody ask for operations, on the Language side: our reading."""
+    language_deploy_roles: tuple[str, ...] = (roles.LANGUAGE_OWNER,)
+    """The same for a training that deploys: Language Writer may not deploy."""
+    labeling_roles: tuple[str, ...] = (roles.AZUREML_DATA_SCIENTIST, roles.CONTRIBUTOR, roles.OWNER)
+    """The same on the workspace. Azure says only "the correct roles"; add a custom role's GUID here."""
 
 
 class RegistrySettings(BaseModel):

@@ -1,1 +1,24 @@
 """Deterministic code only: the project entity and one workflow per operation."""
+
+from workflows.connect import ConnectWorkflow
+from workflows.disconnect import DisconnectWorkflow
+from workflows.import_ import ImportWorkflow
+from workflows.preflight import PreflightWorkflow
+from workflows.project import ProjectWorkflow
+from workflows.recover import RecoverWorkflow
+from workflows.switch import SwitchWorkflow
+from workflows.sync import SyncWorkflow
+from workflows.train import TrainWorkflow
+
+ALL = (
+    ProjectWorkflow,
+    ConnectWorkflow,
+    SwitchWorkflow,
+    SyncWorkflow,
+    TrainWorkflow,
+    ImportWorkflow,
+    DisconnectWorkflow,
+    RecoverWorkflow,
+    PreflightWorkflow,
+)
+"""Every workflow that a worker runs."""

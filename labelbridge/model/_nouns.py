@@ -160,6 +160,8 @@ class SnapshotRef(Model):
 
     id: str
     source: Literal["language", "azureml", "merged", "imported"]
+    digest: str
+    """sha256 (hex) of the labels alone, without Train/Test or categories: equal labels, equal digest."""
     epoch: int
     documents: int
     labels: int
@@ -179,9 +181,14 @@ class MergeReport(Model):
     kept: int = 0
     """Documents whose labels stayed those of the side that is being opened."""
     cleared: tuple[str, ...] = ()
-    """Documents that the side being left had labelled before and has no labels for now."""
+    """Documents that the side being left had labelled before and has no labels for now (the first 100)."""
+    cleared_count: int = 0
     conflicts: tuple[str, ...] = ()
-    """Documents that both sides changed; the side being left won. The other value is in an original."""
+    """Documents that both sides changed; the side being left won. The other value is in an original.
+
+    The first 100.
+    """
+    conflict_count: int = 0
     originals: tuple[str, ...] = ()
     """Ids of the snapshots of both sides as they were before."""
 
@@ -254,8 +261,8 @@ class Record(Model):
     retired: tuple[JobRef, ...] = ()
     left: dict[Studio, SnapshotRef] = Field(default_factory=dict)
     """Labels of each studio when labeling was last switched away from it: the bases of the next merge."""
-    delivered: SnapshotRef | None = None
-    """What Language was last given while it was gated (a sync or a training), if anything."""
+    given: tuple[str, ...] = ()
+    """Digests that the gated Language project may hold since it was left: written before each import."""
     last_sync: SnapshotRef | None = None
     models: tuple[ModelRecord, ...] = ()
     updated_at: datetime

@@ -14,9 +14,11 @@ from labelbridge.model._nouns import (
     OperationKind,
     ProjectKind,
     ProjectRef,
+    Record,
     SnapshotRef,
     Studio,
 )
+from labelbridge.model._requests import Request
 
 
 class RunningOperation(Model):
@@ -27,6 +29,13 @@ class RunningOperation(Model):
     kind: OperationKind
     actor: Actor
     started_at: datetime
+
+
+class WaitingOperation(Model):
+    """An accepted operation that has not begun."""
+
+    operation_id: str
+    kind: OperationKind
 
 
 class Severity(StrEnum):
@@ -62,6 +71,15 @@ class Preflight(Model):
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop the operation."""
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+
+class PreflightLook(Model):
+    """What a preflight is asked to look at."""
+
+    project: ProjectRef
+    actor: Actor
+    request: Request
+    record: Record | None = None
 
 
 class StepState(StrEnum):
@@ -166,6 +184,27 @@ class ProjectStatus(Model):
     epoch: int = 0
     retired: tuple[JobRef, ...] = ()
     running: RunningOperation | None = None
-    queued: tuple[str, ...] = ()
+    queued: tuple[WaitingOperation, ...] = ()
+    interrupted: str | None = None
+    """Operation whose transition stands in the record; with nothing running it must be recovered."""
     last_sync: SnapshotRef | None = None
     models: tuple[ModelRecord, ...] = ()
+
+    @classmethod
+    def of(cls, project: ProjectRef, record: Record | None, *, known: bool) -> "ProjectStatus":
+        """A project's status as its record says; `known` as Language says."""
+        if record is None:
+            return cls(project=project, known=known)
+        return cls(
+            project=project,
+            known=known,
+            kind=record.kind,
+            connected=record.connection is not None,
+            job=record.connection.job if record.connection else None,
+            active=record.active,
+            epoch=record.epoch,
+            retired=record.retired,
+            interrupted=record.transition.operation_id if record.transition else None,
+            last_sync=record.last_sync,
+            models=record.models,
+        )

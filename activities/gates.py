@@ -1,0 +1,83 @@
+"""The two gates: what lets people label in a studio.
+
+An order to a gate may run twice because opening or shutting says an absolute state; it is always
+sent, never skipped because of what was read before (a read may be stale), and always read back.
+"""
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from labelbridge.azure.language import Keep
+from labelbridge.azure.session import AzureSession
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import GateState, JobRef, ProjectRef, Studio
+from labelbridge.model.steps import GateOrder
+from labelbridge.settings import Settings
+
+
+class Gates:
+    """Steps on the gates."""
+
+    def __init__(self, session: AzureSession, settings: Settings) -> None:
+        """Clients are injected; nothing is global."""
+        self._session = session
+        self._settings = settings
+
+    @activity.defn(name="set_gate")
+    async def set_gate(self, order: GateOrder) -> datetime:
+        """Open or shut a gate and read it back; returns when it was seen so (UTC).
+
+        May run twice: the order names an absolute state. Raises `source_open` (final for this order)
+        if the gate of the other studio is open and must be shut first.
+        """
+        if order.open:
+            await self._refuse_two_open(order)
+        await self._send(order)
+        if await self._is_open(order.studio, order.project, order.job) is not order.open:
+            wanted = "open" if order.open else "shut"
+            raise LabelbridgeError(
+                "not_yet", f"{order.studio.display_name} does not read back as {wanted} yet."
+            )
+        return datetime.now(UTC)
+
+    @activity.defn(name="read_gates")
+    async def read_gates(self, order: GateOrder) -> GateState:
+        """Both gates at one moment. May run twice: it only reads."""
+        return GateState(
+            language_open=await self._is_open(Studio.LANGUAGE, order.project, order.job),
+            azureml_open=await self._is_open(Studio.AZUREML, order.project, order.job),
+        )
+
+    async def _refuse_two_open(self, order: GateOrder) -> None:
+        other = order.studio.other
+        if await self._is_open(other, order.project, order.job):
+            raise LabelbridgeError(
+                "source_open",
+                f"{other.display_name} is open and must be shut before {order.studio.display_name} opens.",
+            )
+
+    async def _send(self, order: GateOrder) -> None:
+        if order.studio is Studio.AZUREML:
+            if order.job is None:
+                raise LabelbridgeError("not_connected")
+            workspace = self._session.workspace(order.job.workspace)
+            await (workspace.resume if order.open else workspace.pause)(order.job.name)
+            return
+        path: str | Keep | None = Keep.KEEP
+        if order.unlink:
+            path = None
+        elif order.link and order.job is not None:
+            path = self._settings.azure.aml_project_path.format(job_resource_id=order.job.resource_id)
+        language = self._session.language(order.project.language_resource)
+        await language.set_gate(order.project.name, locked=not order.open, aml_project_path=path)
+
+    async def _is_open(self, studio: Studio, project: ProjectRef, job: JobRef | None) -> bool | None:
+        """Whether people can label; None if the studio has no such project or job."""
+        if studio is Studio.LANGUAGE:
+            found = await self._session.language(project.language_resource).project(project.name)
+            return None if found is None else not found.locked
+        if job is None:
+            return None
+        labeling_job = await self._session.workspace(job.workspace).job(job.name)
+        return None if labeling_job is None else not labeling_job.gated

@@ -1,0 +1,134 @@
+"""How a request reaches a project's entity, exactly once, whatever happens in between."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from labelbridge import names
+from labelbridge._handle import as_error
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import Accepted, JobRef, ProjectRef, Submission
+from labelbridge.model.steps import EntityState
+
+_ATTEMPT = timedelta(seconds=5)
+"""How long one attempt waits for a worker's answer before the request is also left as a signal."""
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+_REPEAT = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+"""Answers after which nothing is known, or the entity was just ending: the same id is sent again."""
+_CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow"})
+"""The entity continues as new or ends: the next run answers."""
+
+
+def reference(resource: str, name: str) -> ProjectRef:
+    """A project reference; `project_unknown` for a name that Language could not have."""
+    try:
+        return ProjectRef(language_resource=resource, name=name)
+    except ValidationError as error:
+        raise LabelbridgeError("project_unknown", f"{name!r} cannot be the name of a project.") from error
+
+
+def job_reference(workspace: str, name: str) -> JobRef:
+    """A labeling job reference; `invalid_request` for a name that Azure ML would refuse."""
+    try:
+        return JobRef(workspace=workspace, name=name)
+    except ValidationError as error:
+        raise LabelbridgeError(
+            "invalid_request", f"{name!r} cannot be the name of a labeling job."
+        ) from error
+
+
+async def submit(
+    client: Client, task_queue: str, project: ProjectRef, submission: Submission, timeout: float | None
+) -> Accepted:
+    """Send a submission until the entity has answered it.
+
+    An Update is durable only once a worker accepted it, so after one attempt without an answer the
+    same submission is also left as a signal, which the server keeps; the entity knows its id and
+    runs it once.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    signalled = False
+    attempt = 0
+    while True:
+        try:
+            return await _update(client, task_queue, project, submission)
+        except WorkflowUpdateFailedError as error:
+            if not _is_closing(error):
+                raise as_error(error.cause) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            signalled = signalled or await _signal(client, task_queue, project, submission)
+        except RPCError as error:
+            if error.status not in _REPEAT:
+                raise LabelbridgeError("temporal_unreachable", str(error)) from error
+        if deadline is not None and time.monotonic() > deadline:
+            raise LabelbridgeError(
+                "no_worker" if signalled else "temporal_unreachable", data={"key": submission.request_id}
+            )
+        await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+        attempt += 1
+
+
+def _is_closing(error: WorkflowUpdateFailedError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type in _CLOSING
+
+
+async def _update(client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> Accepted:
+    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+        names.ENTITY_WORKFLOW,
+        EntityState(project=project),
+        id=project.workflow_id,
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        result_type=type(None),
+    )
+    accepted: Accepted = await client.execute_update_with_start_workflow(
+        names.SUBMIT,
+        submission,
+        start_workflow_operation=start,
+        id=submission.request_id,
+        result_type=Accepted,
+        rpc_timeout=_ATTEMPT,
+    )
+    return accepted
+
+
+async def _signal(client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> bool:
+    """Leave the submission with the server; True once the server has it for certain."""
+    try:
+        await client.start_workflow(
+            names.ENTITY_WORKFLOW,
+            EntityState(project=project),
+            id=project.workflow_id,
+            task_queue=task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=names.SUBMIT_LATER,
+            start_signal_args=[submission],
+            rpc_timeout=_ATTEMPT,
+        )
+    except RPCError:
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""Blobs of one storage account, with conditional writes.
+
+Prevents the lost update: what two may write is written with `If-None-Match: *` or `If-Match`.
+
+A conditional write whose answer is lost is ambiguous: it may have been done, and the same write sent
+again (by us, or by aiohttp on a connection that broke) then meets its own first attempt. So the SDK's
+retries are off, and a caller to whom `create` or `replace` said no reads the blob back before it
+concludes that somebody else wrote it.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import quote
+
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobClient, BlobServiceClient
+
+from labelbridge.azure.errors import azure_errors
+from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import Model
+
+_CONTENT_TYPES = {
+    "json": "application/json",
+    "jsonl": "application/x-ndjson",
+    "txt": "text/plain; charset=utf-8",
+}
+
+
+class BlobContent(Model):
+    """All bytes of a blob and the ETag they were read under."""
+
+    data: bytes
+    etag: str
+
+
+class BlobInfo(Model):
+    """One line of a listing. `size` is in bytes."""
+
+    name: str
+    size: int
+    etag: str
+    last_modified: datetime | None = None
+
+
+class Blobs:
+    """The blob service of one storage account.
+
+    A blob or container that is not there is None or an empty listing only where a method says so;
+    else it is `invalid_request` with `data["status"] == "404"`.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        transport: DeadlineTransport,
+    ) -> None:
+        """`endpoint` is the template of `AzureSettings.storage_endpoint`; `transport` is shared."""
+        self.account = account
+        self.endpoint = endpoint.replace("{account}", account).rstrip("/")
+        self._service = BlobServiceClient(
+            self.endpoint, credential=credential, transport=transport, retry_total=0
+        )
+
+    def url(self, container: str, name: str = "") -> str:
+        """Address of a blob (or of a container), percent-encoded, without any signature."""
+        return f"{self.endpoint}/{quote(container)}/{quote(name, safe='/')}".rstrip("/")
+
+    async def read(self, container: str, name: str) -> BlobContent | None:
+        """The blob's bytes and ETag, or None if the blob or its container does not exist."""
+        async with azure_errors(f"read the blob {self._label(container, name)}"):
+            try:
+                download = await self._blob(container, name).download_blob()
+                data = await download.readall()
+            except ResourceNotFoundError:
+                return None
+            return BlobContent(data=data, etag=_etag(download.properties.etag))
+
+    async def create(
+        self, container: str, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None
+    ) -> str | None:
+        """Write a blob that must not exist yet (`If-None-Match: *`).
+
+        Returns:
+            The new blob's ETag, or None if there is a blob of this name already. After an answer that
+            was lost that may be our own: read it back.
+        """
+        async with azure_errors(f"create the blob {self._label(container, name)}"):
+            try:
+                written = await self._blob(container, name).upload_blob(
+                    data,
+                    overwrite=False,
+                    metadata=dict(metadata) if metadata else None,
+                    content_settings=_settings(name),
+                )
+            except (ResourceExistsError, ResourceModifiedError) as error:
+                if error.status_code not in (409, 412) or _code(error) == "ContainerBeingDeleted":
+                    raise
+                return None
+            return _etag(written["etag"])
+
+    async def replace(self, container: str, name: str, data: bytes, etag: str) -> str:
+        """Overwrite a blob that still has `etag` (`If-Match`); returns its new ETag.
+
+        Raises:
+            LabelbridgeError: `record_conflict` if the blob changed or is gone. After an answer that
+                was lost the change may be our own: read it back.
+        """
+        async with azure_errors(f"replace the blob {self._label(container, name)}"):
+            try:
+                written = await self._blob(container, name).upload_blob(
+                    data,
+                    overwrite=True,
+                    etag=f'"{_etag(etag)}"',
+                    match_condition=MatchConditions.IfNotModified,
+                    content_settings=_settings(name),
+                )
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                if isinstance(error, ResourceNotFoundError) and _code(error) == "ContainerNotFound":
+                    raise
+                raise LabelbridgeError(
+                    "record_conflict",
+                    f"The blob {self._label(container, name)} was changed by somebody else.",
+                    data={"blob": name, "etag": etag},
+                ) from error
+            return _etag(written["etag"])
+
+    async def list(self, container: str, prefix: str = "") -> tuple[BlobInfo, ...]:
+        """The container's blobs whose name starts with `prefix`, by name; empty if there are none."""
+        async with azure_errors(f"list the container {self.account}/{container}"):
+            found = self._service.get_container_client(container).list_blobs(name_starts_with=prefix or None)
+            return tuple(
+                [
+                    BlobInfo(name=b.name, size=b.size or 0, etag=_etag(b.etag), last_modified=b.last_modified)
+                    async for b in found
+                ]
+            )
+
+    async def exists(self, container: str, name: str | None = None) -> bool:
+        """True if the blob exists; without `name`, if the container does."""
+        async with azure_errors(f"look for {self._label(container, name or '')}"):
+            if name is None:
+                return await self._service.get_container_client(container).exists()
+            return await self._blob(container, name).exists()
+
+    async def ensure_container(self, container: str) -> None:
+        """Create the container unless it exists."""
+        async with azure_errors(f"create the container {self.account}/{container}"):
+            client = self._service.get_container_client(container)
+            if await client.exists():  # creating needs a wider role than using does
+                return
+            try:
+                await client.create_container()
+            except ResourceExistsError as error:
+                if _code(error) == "ContainerBeingDeleted":
+                    raise
+
+    async def delete(self, container: str, name: str) -> None:
+        """Delete the blob; no error if it is gone already."""
+        async with azure_errors(f"delete the blob {self._label(container, name)}"):
+            try:
+                await self._blob(container, name).delete_blob()
+            except ResourceNotFoundError as error:
+                if _code(error) == "ContainerNotFound":
+                    raise
+
+    async def probe(self, container: str) -> None:
+        """Write, read and delete a blob of its own: proof that this identity may do all three.
+
+        Raises:
+            LabelbridgeError: `forbidden` and others of the call that failed; `read_back_differs` if
+                other bytes came back.
+        """
+        name = f".labelbridge-probe/{uuid.uuid4()}"
+        content = name.encode()
+        await self.create(container, name, content)
+        try:
+            read = await self.read(container, name)
+            if read is None or read.data != content:
+                raise LabelbridgeError(
+                    "read_back_differs", f"A probe of {self.account}/{container} read back wrong."
+                )
+        finally:
+            await self.delete(container, name)
+
+    def _blob(self, container: str, name: str) -> BlobClient:
+        return self._service.get_blob_client(container, name)
+
+    def _label(self, container: str, name: str) -> str:
+        return f"{self.account}/{container}/{name}".rstrip("/")
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _etag(value: object) -> str:
+    """ETags without quotes: a listing gives them bare, a read gives them quoted, and they must compare."""
+    return str(value).strip('"')
+
+
+def _settings(name: str) -> ContentSettings:
+    return ContentSettings(
+        content_type=_CONTENT_TYPES.get(name.rsplit(".", 1)[-1], "application/octet-stream")
+    )

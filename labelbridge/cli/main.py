@@ -1,0 +1,103 @@
+"""Entry point of `labelbridge`; each command imports what it needs only when it runs.
+
+Prevents slow starts (a script that asks for the status does not load a worker) and unclean ends:
+the process leaves through `_exit.leave`, whatever happened.
+"""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from labelbridge.cli import looking, operations
+from labelbridge.cli._exit import leave
+from labelbridge.cli.output import OutputFormat, reporting
+from labelbridge.errors import ExitCode
+
+_MEANINGS = {
+    ExitCode.DONE: "done",
+    ExitCode.UNEXPECTED: "unexpected failure (a bug: please report the traceback)",
+    ExitCode.USAGE: "the command line or the settings are wrong, or the confirmation did not match",
+    ExitCode.REFUSED: "refused, without effect",
+    ExitCode.ROLLED_BACK: "failed and put back",
+    ExitCode.CANCELLED: "cancelled and undone",
+    ExitCode.STILL_RUNNING: "the operation still runs, only the waiting ended",
+    ExitCode.UNREACHABLE: "a service could not be reached",
+    ExitCode.FINDINGS: "doctor or --dry-run found errors",
+    ExitCode.QUARANTINED: "done, but some labels are in quarantine (--allow-quarantine)",
+}
+EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _MEANINGS.items()) + "."
+
+app = typer.Typer(
+    name="labelbridge",
+    help="Move the right to label a text project between Language Studio and Azure ML, with its labels.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    looking.doctor,
+    operations.connect,
+    operations.switch,
+    operations.sync,
+    operations.train,
+    operations.disconnect,
+    looking.status,
+    looking.history,
+    looking.wait,
+    looking.cancel,
+):
+    app.command()(command)
+app.command("import")(operations.import_)
+
+
+@app.command()
+def dev(
+    directory: Annotated[
+        Path, typer.Option("--directory", metavar="DIR", help="Where the stack keeps its state between runs.")
+    ] = Path(".labelbridge/dev"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Documents and labels file of the project; the shipped sample if not given.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="How many workers.")] = 1,
+    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Also Temporal's web interface.")] = True,
+) -> None:
+    """Run the local stack in the foreground: a rehearsal of Azure, with a sample project in it."""
+    from labelbridge.cli.dev import run_dev
+
+    with reporting(OutputFormat.TABLE):
+        code = run_dev(directory, data=data, workers=workers, ui=ui)
+    raise typer.Exit(code)
+
+
+@app.command()
+def worker() -> None:
+    """Run workflows and activities until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_* variables."""
+    from workers.main import main
+
+    with reporting(OutputFormat.TABLE):
+        main()
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process; see the epilog of `--help` for the exit codes."""
+    code = int(ExitCode.UNEXPECTED)
+    try:
+        app(arguments, prog_name="labelbridge")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # the process ends here: nothing may escape into the interpreter's take-down
+        traceback.print_exc(file=sys.stderr)
+    leave(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,115 @@
+"""Options that several commands share, and how their values are read."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from labelbridge.cli.output import OutputFormat
+from labelbridge.model import ProjectKind
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> timedelta:
+    """Read `90s`, `30m`, `1h30m`, `2d`, or a plain number of seconds.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return timedelta(seconds=float(text))
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise typer.BadParameter(f"{text!r} is not a duration: say 90s, 30m or 1h30m")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+class KindName(StrEnum):
+    """Short names of the project kinds, for the command line."""
+
+    SINGLE_LABEL = "single-label"
+    MULTI_LABEL = "multi-label"
+    ENTITIES = "entities"
+
+    @property
+    def kind(self) -> ProjectKind:
+        """The kind as Azure names it."""
+        return ProjectKind[self.name]
+
+
+class DisconnectLabels(StrEnum):
+    """What becomes of Azure ML's labels at a disconnect."""
+
+    SYNC = "sync"
+    DISCARD = "discard"
+
+
+ProjectArg = Annotated[
+    str, typer.Argument(metavar="PROJECT", help="Name of the Language project.", show_default=False)
+]
+OutputOption = Annotated[OutputFormat, typer.Option("--output", "-o", help="Form of the data on stdout.")]
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait for the end, or return once the request is accepted.")
+]
+TimeoutOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--timeout",
+        metavar="DURATION",
+        parser=duration,
+        help="Wait no longer than this (e.g. 90s, 30m); the operation itself goes on. Exit code 6.",
+        show_default=False,
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="Idempotency key: the same request with the same key is done once, however often it is sent.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print the plan and the preflight findings; change nothing."),
+]
+RolesOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--wait-for-roles",
+        metavar="DURATION",
+        parser=duration,
+        help="How long to wait for a role assignment that is not there yet (10 to 30 minutes is normal).",
+        show_default=False,
+    ),
+]
+ResourceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--language-resource",
+        metavar="ARM-ID",
+        help="Language resource of the project, instead of LABELBRIDGE_LANGUAGE_RESOURCE.",
+        show_default=False,
+    ),
+]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        metavar="NAME",
+        help="The project's name, typed instead of asked for: this cannot be undone.",
+        show_default=False,
+    ),
+]
+QuarantineOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-quarantine",
+        help="Go on although some labels cannot be read; they stay in a quarantine file. Exit code 9.",
+    ),
+]

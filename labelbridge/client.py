@@ -1,0 +1,312 @@
+"""The client: start an operation, wait for it, ask how things stand.
+
+Prevents three failures: a request that is lost or run twice because a time-out is ambiguous (every
+request carries an id and is repeated with it), a request that is lost because no worker is up (it
+is left with the server as a durable signal), and a waiter that holds one of the few places for
+Updates (waiters await the operation's own result). Imports no worker and no Azure management client.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal, Self
+from uuid import uuid4
+
+from temporalio.client import Client, WorkflowFailureError, WorkflowQueryRejectedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from labelbridge import _submit, names
+from labelbridge._handle import OperationHandle, failure
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import (
+    Actor,
+    AuditEntry,
+    BlobRef,
+    ConnectRequest,
+    DisconnectRequest,
+    ImportRequest,
+    JobRef,
+    OperationResult,
+    Preflight,
+    PreflightLook,
+    ProjectRef,
+    ProjectStatus,
+    Request,
+    RunningOperation,
+    SnapshotRef,
+    Studio,
+    Submission,
+    SwitchRequest,
+    SyncRequest,
+    TrainRequest,
+)
+from labelbridge.settings import Settings
+
+Timeout = timedelta | float | None
+_QUERY_TIMEOUT = timedelta(seconds=5)
+
+
+class Labelbridge:
+    """One connection to Labelbridge. Make it with `async with Labelbridge.connect() as bridge`."""
+
+    def __init__(self, client: Client, settings: Settings, *, actor: Actor | None = None) -> None:
+        """Use `connect`, or bring a Temporal client that has the pydantic data converter."""
+        self.client = client
+        self.settings = settings
+        self._actor = actor
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, settings: Settings | None = None, *, actor: Actor | None = None
+    ) -> AsyncIterator[Self]:
+        """Connect to Temporal.
+
+        Args:
+            settings: where everything is; read from environment and files if None.
+            actor: who asks; the identity of this process's Azure credential if None.
+
+        Raises:
+            LabelbridgeError: `temporal_unreachable`.
+        """
+        settings = settings or Settings.load()
+        client = await connect_temporal(settings)
+        yield cls(client, settings, actor=actor)
+
+    def project(self, project: str | ProjectRef) -> ProjectRef:
+        """A project by name in the Language resource of the settings, or by full reference."""
+        if isinstance(project, ProjectRef):
+            return project
+        if self.settings.language_resource is None:
+            raise LabelbridgeError(
+                "settings_invalid", "language_resource: needed to find a project by its name"
+            )
+        return _submit.reference(self.settings.language_resource, project)
+
+    async def actor(self) -> Actor:
+        """Who asks: their roles are what the preflight checks."""
+        if self._actor is None:
+            object_id = self.settings.actor_object_id or await _own_object_id(self.settings)
+            self._actor = Actor(object_id=object_id)
+        return self._actor
+
+    # Operations: each as a call that waits, all of them through `start`.
+
+    async def start(
+        self,
+        project: str | ProjectRef,
+        request: Request,
+        *,
+        key: str | None = None,
+        wait_for_roles: timedelta = timedelta(0),
+        accept_timeout: Timeout = 60.0,
+    ) -> OperationHandle:
+        """Submit a request; returns once the project's entity has accepted it.
+
+        Args:
+            project: name or reference.
+            request: what to do.
+            key: idempotency key: the same key never starts a second operation (the project
+                remembers the last 500); random if None.
+            wait_for_roles: how long the preflight may wait for a role assignment.
+            accept_timeout: how long to wait for the answer. When it ends, the request stays with
+                the server and runs once a worker is up; `no_worker` says so, and the same key
+                asks for the answer again.
+
+        Raises:
+            LabelbridgeError: the refusal, `no_worker` or `temporal_unreachable`.
+        """
+        ref = self.project(project)
+        submission = Submission(
+            request_id=key or uuid4().hex,
+            actor=await self.actor(),
+            submitted_at=datetime.now(UTC),
+            wait_for_roles=wait_for_roles,
+            request=request,
+        )
+        accepted = await _submit.submit(
+            self.client, self.settings.temporal.task_queue, ref, submission, _seconds(accept_timeout)
+        )
+        return OperationHandle(self.client, ref, accepted)
+
+    async def switch(
+        self, project: str | ProjectRef, *, to: Studio | str, key: str | None = None, timeout: Timeout = None
+    ) -> OperationResult:
+        """Move labeling to the other studio, with its labels; returns when that is done."""
+        handle = await self.start(project, SwitchRequest(to=Studio(to)), key=key)
+        return await handle.result(timeout)
+
+    async def sync(
+        self, project: str | ProjectRef, *, key: str | None = None, timeout: Timeout = None
+    ) -> SnapshotRef:
+        """The active studio's labels as they are after this call; Language has them when it returns."""
+        handle = await self.start(project, SyncRequest(), key=key)
+        result = await handle.result(timeout)
+        if result.snapshot is None:
+            raise LabelbridgeError("read_back_differs", "The sync named no snapshot.")
+        return result.snapshot
+
+    async def train(
+        self,
+        project: str | ProjectRef,
+        *,
+        model: str,
+        labels: str = "latest",
+        deployment: str | None = None,
+        train_percent: int = 80,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """Train `model` on `latest` labels, `as-is`, or a snapshot id; `result.model` names what was used."""
+        request = TrainRequest(model=model, labels=labels, deployment=deployment, train_percent=train_percent)
+        return await (await self.start(project, request, key=key)).result(timeout)
+
+    async def connect_project(
+        self,
+        project: str | ProjectRef,
+        *,
+        job: str | JobRef,
+        datastore: str | None = None,
+        instructions: str | None = None,
+        vendor: str | None = None,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """Connect a project to a new labeling job, for ever."""
+        request = ConnectRequest(
+            job=self.job(job), datastore=datastore, instructions=instructions, vendor=vendor
+        )
+        return await (await self.start(project, request, key=key)).result(timeout)
+
+    async def disconnect(
+        self,
+        project: str | ProjectRef,
+        *,
+        labels: Literal["sync", "discard"] | None = None,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """End the connection, for ever. With Azure ML active say what becomes of its labels."""
+        handle = await self.start(project, DisconnectRequest(labels=labels), key=key)
+        return await handle.result(timeout)
+
+    async def import_labels(
+        self,
+        project: str | ProjectRef,
+        request: ImportRequest,
+        *,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """Make a new project from an Azure ML JSONL file."""
+        return await (await self.start(project, request, key=key)).result(timeout)
+
+    def job(self, job: str | JobRef) -> JobRef:
+        """A labeling job by name in the workspace of the settings, or by full reference."""
+        if isinstance(job, JobRef):
+            return job
+        if self.settings.workspace is None:
+            raise LabelbridgeError("settings_invalid", "workspace: needed to find a labeling job by its name")
+        return _submit.job_reference(self.settings.workspace, job)
+
+    # Questions.
+
+    async def status(self, project: str | ProjectRef) -> ProjectStatus:
+        """How the project stands: from its entity, else (none, or no worker) from the record."""
+        ref = self.project(project)
+        try:
+            seen: ProjectStatus = await self.client.get_workflow_handle(ref.workflow_id).query(
+                names.STATUS, result_type=ProjectStatus, rpc_timeout=_QUERY_TIMEOUT
+            )
+        except (RPCError, WorkflowQueryRejectedError):
+            seen = ProjectStatus(project=ref, known=False)
+        if seen.known:
+            return seen
+        from labelbridge import _offline
+
+        return await _offline.status(self.settings, ref)
+
+    async def statuses(self) -> list[ProjectStatus]:
+        """All projects that have a record, as their records say."""
+        from labelbridge import _offline
+
+        return await _offline.statuses(self.settings)
+
+    async def history(self, project: str | ProjectRef) -> list[AuditEntry]:
+        """The project's audit trail, oldest first."""
+        from labelbridge import _offline
+
+        return await _offline.history(self.settings, self.project(project))
+
+    async def preflight(self, project: str | ProjectRef, request: Request) -> Preflight:
+        """All findings for a request, from the worker's side; changes nothing."""
+        ref = self.project(project)
+        look = PreflightLook(project=ref, actor=await self.actor(), request=request)
+        try:
+            seen: Preflight = await self.client.execute_workflow(
+                names.PREFLIGHT_WORKFLOW,
+                look,
+                id=f"{ref.workflow_id}/preflight-{uuid4().hex[:8]}",
+                task_queue=self.settings.temporal.task_queue,
+                result_type=Preflight,
+                execution_timeout=timedelta(minutes=5),
+            )
+        except (WorkflowFailureError, RPCError) as error:
+            raise failure(error) from error
+        return seen
+
+    async def cancel(self, project: str | ProjectRef) -> RunningOperation | None:
+        """Ask the running operation to stop: undone before its commit, completed after it."""
+        running = (await self.status(project)).running
+        if running is not None:
+            await self.client.get_workflow_handle(running.workflow_id).cancel()
+        return running
+
+    def operation(self, project: str | ProjectRef, operation_id: str) -> OperationHandle:
+        """A handle to an operation whose id is known, from this or another process."""
+        return OperationHandle.of(self.client, self.project(project), operation_id)
+
+    async def upload(self, path: Path) -> BlobRef:
+        """Hand a labels file in, for an import."""
+        from labelbridge import _offline
+
+        data = await asyncio.to_thread(path.read_bytes)
+        return await _offline.upload(self.settings, data)
+
+
+async def connect_temporal(settings: Settings) -> Client:
+    """A Temporal client with the data converter that all of Labelbridge shares.
+
+    Connection profiles of Temporal itself (`TEMPORAL_PROFILE`, `TEMPORAL_*`, its TOML file) give
+    TLS and API keys; address and namespace are Labelbridge's own settings.
+    """
+    from temporalio.envconfig import ClientConfig
+
+    config = ClientConfig.load_client_connect_config()
+    config["target_host"] = settings.temporal.address
+    config["namespace"] = settings.temporal.namespace
+    try:
+        return await asyncio.wait_for(
+            Client.connect(**config, data_converter=pydantic_data_converter),
+            settings.temporal.connect_timeout.total_seconds(),
+        )
+    except (TimeoutError, RuntimeError, RPCError) as error:
+        why = str(error) or "no answer in time"
+        raise LabelbridgeError("temporal_unreachable", f"{settings.temporal.address}: {why}") from error
+
+
+def _seconds(timeout: Timeout) -> float | None:
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+async def _own_object_id(settings: Settings) -> str:
+    from labelbridge.azure.session import AzureSession
+
+    async with AzureSession(settings) as session:
+        return await session.object_id()
+
+
+__all__ = ["Labelbridge", "OperationHandle", "connect_temporal"]

@@ -1,0 +1,231 @@
+"""Language's project file (the JSON of export and import): tolerant to read, strict to write.
+
+Prevents two failures users know: a file that Azure refuses because `assets.projectKind` and
+`metadata.projectKind` differ, and a round trip that drops fields which this version does not know.
+Shape and units: Language's data-format pages and its authoring API (`projectFileVersion` 2022-05-01
+and later). Offsets are UTF-16 units.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from labelbridge.errors import LabelbridgeError
+from labelbridge.labels import _language_json as wire
+from labelbridge.labels.checks import CategoryRules, check_class_count, check_row, text_of
+from labelbridge.labels.codes import Code, RejectedRowError
+from labelbridge.labels.offsets import Texts
+from labelbridge.labels.paths import check_name
+from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, categories_used, quarantined
+from labelbridge.model import ProjectKind
+
+FILE_VERSION = "2022-05-01"
+STRING_INDEX = "Utf16CodeUnit"
+"""The only `stringIndexType` of the authoring API."""
+
+
+class LanguageProjectFile:
+    """One project file, with every field that it came with; immutable."""
+
+    def __init__(self, parts: wire.Parts, kind: ProjectKind, source: str) -> None:
+        """Use `parse` or `new`."""
+        self._parts = parts
+        self._source = source
+        self.kind = kind
+
+    @classmethod
+    def parse(cls, data: bytes, source: str) -> "LanguageProjectFile":
+        """Read a project file; `source` names it in the quarantine.
+
+        Tolerates a BOM, any case of `projectKind` and of its value, `projectKind` in one place only,
+        and absent `metadata.settings`, categories, documents and datasets. Where both kinds are given and differ, the
+        one of the assets counts, since it says what shape the documents have.
+
+        Raises:
+            LabelbridgeError: `invalid_request` if it is no project file of a kind known here.
+        """
+        try:
+            parts = wire.parse(data)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise LabelbridgeError("invalid_request", f"{source} is no project file: {error}") from error
+        found = parts.assets_kind or parts.metadata_kind
+        kind = next((k for k in ProjectKind if k.value.casefold() == (found or "").casefold()), None)
+        if kind is None:
+            raise LabelbridgeError(
+                "invalid_request", f"{source} is no project file: projectKind is {found!r}"
+            )
+        return cls(parts, kind, source)
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        name: str,
+        kind: ProjectKind,
+        container: str,
+        language: str,
+        description: str = "",
+        categories: Sequence[str] = (),
+    ) -> "LanguageProjectFile":
+        """A project file without documents, for a project that does not exist yet."""
+        metadata: dict[str, object] = {
+            "projectName": name,
+            "storageInputContainerName": container,
+            "projectKind": kind.value,
+            "description": description,
+            "language": language,
+            "multilingual": False,
+            "settings": {},
+        }
+        assets = {
+            "projectKind": kind.value,
+            wire.categories_field(kind): [{"category": c} for c in categories],
+        }
+        top = {
+            "projectFileVersion": FILE_VERSION,
+            "stringIndexType": STRING_INDEX,
+            "metadata": metadata,
+            "assets": assets,
+        }
+        return cls.parse(msgspec.json.encode(top), name)
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """The project's metadata, as it stands in the file (a copy)."""
+        return dict(self._parts.metadata)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the project's classes or entities, in the file's order."""
+        return tuple(name for name, _ in self._parts.categories(self.kind))
+
+    def rows(self) -> Iterator[LabeledDocument | Quarantined]:
+        """The labelled documents, in the file's order, and those that cannot be read.
+
+        A document whose labels are an empty list is labelled with nothing; one that has no such
+        field is not labelled and gives no row. Spans are not held against the documents' texts
+        here: `checks.checked` does that.
+        """
+        rules = CategoryRules(self.categories or None, for_language=False)
+        seen: set[str] = set()
+        for index, raw in enumerate(self._parts.documents):
+            document = None
+            try:
+                entry = wire.decode_document(raw, self.kind)
+                document = entry.location
+                row = self._row(entry, rules)
+                if row is None:
+                    continue
+                if document in seen:
+                    raise RejectedRowError(Code.DUPLICATE_DOCUMENT, "an earlier entry was for this document")
+                seen.add(document)
+            except RejectedRowError as no:
+                reason = f"documents[{index}]: {no.reason}"
+                yield quarantined(no.code, reason, bytes(raw), source=self._source, document=document)
+            else:
+                yield row
+
+    def _row(self, entry: wire.Document, rules: CategoryRules) -> LabeledDocument | None:
+        check_name(entry.location)
+        spans: tuple[Span, ...] = ()
+        classes: tuple[str, ...] = ()
+        if isinstance(entry, wire.EntityDocument):
+            if entry.entities is None:
+                return None
+            spans = self._spans(entry.entities)
+        else:
+            found = entry.named()
+            if found is None:
+                return None
+            classes = found
+        for name in (*classes, *(span.category for span in spans)):
+            rules.check(name)
+        check_class_count(self.kind, classes)
+        return LabeledDocument(
+            document=entry.location,
+            spans=spans,
+            classes=classes,
+            dataset=entry.dataset,
+            language=entry.language,
+        )
+
+    def _spans(self, regions: list[wire.Region]) -> tuple[Span, ...]:
+        spans: list[Span] = []
+        for region in regions:
+            if region.labels and region.offset:
+                raise RejectedRowError(Code.AMBIGUOUS_REGION, f"labels in a region from {region.offset} on")
+            spans += [Span(label.offset, label.length, label.category) for label in region.labels]
+        if spans and not self._parts.counts_utf16:
+            raise RejectedRowError(Code.UNSUPPORTED_STRING_INDEX, "stringIndexType is not Utf16CodeUnit")
+        for span in spans:
+            if span.start < 0 or span.length <= 0:
+                code = Code.EMPTY_SPAN if span.start >= 0 == span.length else Code.SPAN_OUT_OF_RANGE
+                raise RejectedRowError(code, f"a span from {span.start} of length {span.length}")
+        return tuple(spans)
+
+    def with_labels(
+        self,
+        rows: Iterable[LabeledDocument],
+        *,
+        texts: Texts,
+        settings: Mapping[str, object],
+        categories: Sequence[str] | None = None,
+    ) -> bytes:
+        """The file to import so that the project has exactly these labels.
+
+        Unknown fields stay, those of documents and labels that remain included. Documents come in the
+        order of `rows`; entries of the old file that were not labelled follow as they were, and
+        entries that were labelled (or unreadable) and have no row are gone. Regions start at 0 and are
+        as long as the document. An import replaces the project, its gate included, so `settings`
+        says what the gate shall be.
+
+        Args:
+            rows: the labels.
+            texts: the documents, for their length.
+            settings: the whole of `metadata.settings`.
+            categories: more categories than the file has; those that rows use are added too.
+
+        Raises:
+            LabelbridgeError: `labels_quarantined` for a row that does not fit its document or kind.
+        """
+        return b"".join(self.stream(rows, texts=texts, settings=settings, categories=categories))
+
+    def stream(
+        self,
+        rows: Iterable[LabeledDocument],
+        *,
+        texts: Texts,
+        settings: Mapping[str, object],
+        categories: Sequence[str] | None = None,
+    ) -> Iterator[bytes]:
+        """`with_labels` in pieces, one document at a time."""
+        yield self._parts.head(self.kind, settings)
+        entries = self._parts.entries(self.kind)
+        names = dict.fromkeys((*self.categories, *(categories or ())))
+        rules = CategoryRules(None, for_language=False)
+        separator = b""
+        for row in rows:
+            entry = entries.pop(row.document, wire.Entry(None, labelled=False))
+            if entry.taken:
+                raise LabelbridgeError("labels_quarantined", f"two rows for the document {row.document!r}")
+            entries[row.document] = wire.TAKEN
+            names.update(dict.fromkeys(categories_used((row,))))
+            yield separator + self._document(row, entry.raw, texts, rules)
+            separator = b","
+        for entry in entries.values():
+            if entry.raw is not None and not entry.labelled:
+                yield separator + bytes(entry.raw)
+                separator = b","
+        yield self._parts.tail(self.kind, names)
+
+    def _document(
+        self, row: LabeledDocument, old: msgspec.Raw | None, texts: Texts, rules: CategoryRules
+    ) -> bytes:
+        try:
+            check_row(row, kind=self.kind, texts=texts, rules=rules)
+            length = text_of(row.document, texts).utf16_length
+        except RejectedRowError as no:
+            raise LabelbridgeError(
+                "labels_quarantined", f"{row.document}: {no.reason} ({no.code.value})"
+            ) from no
+        return wire.encode_document(row, self.kind, old, length, self._parts.language)

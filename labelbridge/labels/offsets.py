@@ -1,0 +1,137 @@
+"""Offsets: UTF-16 units, code points, and what a document's text says about them.
+
+Prevents the failure that most label tools share: an offset counted in one unit and used in another
+shifts every label after the first character beyond the Basic Multilingual Plane (emoji, some CJK).
+Nothing is normalised here: a BOM is a character, CRLF is two, combining marks stay apart.
+"""
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from labelbridge.model import OffsetUnit
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
+class InvalidTextError(ValueError):
+    """The document's bytes are not UTF-8."""
+
+
+InvalidText = InvalidTextError
+"""Short name."""
+
+
+class Text:
+    """What a document's text says about offsets; the text itself is not kept.
+
+    A document without characters beyond the BMP costs one number, so a million of them fit in memory.
+    """
+
+    __slots__ = ("_points", "_units", "codepoint_length")
+
+    codepoint_length: int
+    """Length in code points."""
+
+    def __init__(self, codepoint_length: int, astral: Iterable[int] = ()) -> None:
+        """`astral`: code-point indexes of the characters beyond the BMP, ascending."""
+        self.codepoint_length = codepoint_length
+        self._points: Sequence[int] = array("Q", astral) or ()
+        # UTF-16 index of the first unit of each surrogate pair.
+        self._units: Sequence[int] = array("Q", (p + i for i, p in enumerate(self._points))) or ()
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Text":
+        """Measure a document's bytes as strict UTF-8, the BOM counted.
+
+        Raises:
+            InvalidTextError: the bytes are not UTF-8.
+        """
+        try:
+            text = data.decode("utf-8", "strict")
+        except UnicodeDecodeError as error:
+            raise InvalidTextError(f"byte {error.start} is not UTF-8: {error.reason}") from error
+        return cls.of(text)
+
+    @classmethod
+    def of(cls, text: str) -> "Text":
+        """Measure a string."""
+        if text.isascii():
+            return cls(len(text))
+        return cls(len(text), (match.start() for match in _ASTRAL.finditer(text)))
+
+    @property
+    def utf16_length(self) -> int:
+        """Length in UTF-16 units."""
+        return self.codepoint_length + len(self._points)
+
+    @property
+    def has_astral(self) -> bool:
+        """True if a character beyond the BMP is there, so that the two units differ somewhere."""
+        return bool(self._points)
+
+    def splits_pair(self, offset: int) -> bool:
+        """True if the UTF-16 offset lies between the two units of one character."""
+        index = bisect_left(self._units, offset) - 1
+        return index >= 0 and self._units[index] == offset - 1
+
+    def to_utf16(self, offset: int) -> int:
+        """Turn a code-point offset into UTF-16 units; ValueError outside 0..codepoint_length."""
+        if not 0 <= offset <= self.codepoint_length:
+            raise ValueError(f"offset {offset} is outside the text of {self.codepoint_length} code points")
+        return offset + bisect_left(self._points, offset)
+
+    def to_codepoint(self, offset: int) -> int:
+        """Turn a UTF-16 offset into code points; ValueError outside the text or inside a pair."""
+        if not 0 <= offset <= self.utf16_length:
+            raise ValueError(f"offset {offset} is outside the text of {self.utf16_length} UTF-16 units")
+        if self.splits_pair(offset):
+            raise ValueError(f"offset {offset} splits a surrogate pair")
+        return offset - bisect_left(self._units, offset)
+
+    def convert(self, offset: int, source: OffsetUnit, target: OffsetUnit) -> int:
+        """Turn an offset of one unit into the other; `auto` is not a unit (ValueError)."""
+        if OffsetUnit.AUTO in (source, target):
+            raise ValueError("auto is not a unit")
+        if source is target:
+            return offset
+        return self.to_utf16(offset) if target is OffsetUnit.UTF16 else self.to_codepoint(offset)
+
+
+class Texts(Protocol):
+    """Where readers and writers get a document's `Text`: any `dict[str, Text]` will do, or `Documents`."""
+
+    def get(self, document: str, /) -> Text | None:
+        """The document's text, None if there is no such document; raises InvalidTextError."""
+
+
+class Documents:
+    """Texts by document, where some may not be UTF-8: `get` raises for those, and only for those."""
+
+    def __init__(self, contents: Mapping[str, bytes] | None = None) -> None:
+        """Measure `contents` (document name to bytes), if any."""
+        self._texts: dict[str, Text | InvalidTextError] = {}
+        for document, data in (contents or {}).items():
+            self.add(document, data)
+
+    def add(self, document: str, data: bytes) -> None:
+        """Measure one document; the bytes are not kept."""
+        try:
+            self._texts[document] = Text.decode(data)
+        except InvalidTextError as error:
+            self._texts[document] = error
+
+    def get(self, document: str, /) -> Text | None:
+        """The document's text, None if there is none; raises InvalidTextError if it is not UTF-8."""
+        found = self._texts.get(document)
+        if isinstance(found, InvalidTextError):
+            raise found
+        return found
+
+    def __contains__(self, document: object) -> bool:
+        return document in self._texts
+
+    def __len__(self) -> int:
+        return len(self._texts)

@@ -1,0 +1,74 @@
+"""Which document an Azure ML row means.
+
+Prevents two failures: labels that land on a document of another datastore, or outside the container
+(`..`, absolute paths), and labels lost because one side percent-encodes a name and the other does not.
+"""
+
+import re
+from typing import Literal
+from urllib.parse import unquote
+
+from labelbridge.labels.codes import Code, RejectedRowError
+
+UrlStyle = Literal["AmlDatastore", "azureml"]
+"""How the writer spells a document: `AmlDatastore://store/path` or `azureml://datastores/store/paths/path`."""
+
+_LABELING = re.compile(r"AmlDatastore://([^/]+)/(.*)", re.IGNORECASE | re.DOTALL)
+_AZUREML = re.compile(
+    r"azureml://(?:subscriptions/[^/]+/resourcegroups/[^/]+/"
+    r"(?:providers/[^/]+/)?workspaces/[^/]+/)?datastores/([^/]+)/paths/(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEPARATOR = re.compile(r"[/\\]")
+MAX_BLOB_NAME = 1024
+"""Characters in the name of a blob, at most (Azure Storage)."""
+
+
+def candidates(url: str, datastore: str | None) -> tuple[str, ...]:
+    """Names of the document that `url` may mean: as it stands, and percent-decoded if that differs.
+
+    Azure does not publish whether its labeling rows percent-encode; only the documents can tell, so
+    the reader asks which of the two exists. `datastore` None accepts any datastore; names compare
+    without case, as ARM names do. Subscription and workspace in a long URL are not compared.
+
+    Raises:
+        RejectedRowError: `path_outside_datastore`.
+    """
+    match = _LABELING.fullmatch(url) or _AZUREML.fullmatch(url)
+    if match is None:
+        raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"not the URL of a datastore: {url[:200]!r}")
+    store, path = match.groups()
+    if datastore is not None and store.casefold() != datastore.casefold():
+        raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"datastore {store!r} instead of {datastore!r}")
+    check_name(path)
+    if "%" not in path:
+        return (path,)
+    try:
+        decoded = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return (path,)
+    if decoded == path:
+        return (path,)
+    check_name(decoded)
+    return (path, decoded)
+
+
+def check_name(path: str) -> None:
+    """Raise RejectedRowError `path_outside_datastore` if no blob of the container can have this name.
+
+    A backslash separates here too, because Azure Storage turns it into a slash.
+    """
+    if not path or len(path) > MAX_BLOB_NAME:
+        raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a name of {len(path)} characters")
+    parts = _SEPARATOR.split(path)
+    if parts[0] == "" or "." in parts or ".." in parts:
+        raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a path that leaves the container: {path!r}")
+
+
+def url_prefix(datastore: str, style: UrlStyle) -> str:
+    """What stands before the document's name, which follows as it is: nothing is percent-encoded."""
+    return (
+        f"AmlDatastore://{datastore}/"
+        if style == "AmlDatastore"
+        else f"azureml://datastores/{datastore}/paths/"
+    )

@@ -1,0 +1,160 @@
+"""The one table of legal transitions: state x request -> next state, or why not.
+
+Workflow validators and handlers, the command line's refusals and the tests all read this table;
+the rule is written nowhere else. Pure: no I/O, no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import (
+    ConnectRequest,
+    DisconnectRequest,
+    JobRef,
+    OperationKind,
+    ProjectStatus,
+    Request,
+    Studio,
+    SwitchRequest,
+    same_resource,
+)
+
+
+class State(StrEnum):
+    """What a project can be between two operations."""
+
+    UNKNOWN = "unknown"
+    """Language has no such project."""
+    UNCONNECTED = "unconnected"
+    LANGUAGE = "language"
+    """Connected, and people label in Language Studio."""
+    AZUREML = "azureml"
+    """Connected, and people label in Azure ML."""
+
+
+class Ask(StrEnum):
+    """A request as the table sees it."""
+
+    CONNECT = "connect"
+    TO_LANGUAGE = "switch to language"
+    TO_AZUREML = "switch to azureml"
+    SYNC = "sync"
+    TRAIN = "train"
+    IMPORT = "import"
+    DISCONNECT = "disconnect"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not legal: a code of the error catalogue."""
+
+    code: str
+
+
+TABLE: Mapping[tuple[State, Ask], State | Refusal] = {
+    (State.UNKNOWN, Ask.CONNECT): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.TO_LANGUAGE): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.TO_AZUREML): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.SYNC): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.TRAIN): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.IMPORT): State.UNCONNECTED,
+    (State.UNKNOWN, Ask.DISCONNECT): Refusal("project_unknown"),
+    (State.UNCONNECTED, Ask.CONNECT): State.LANGUAGE,
+    (State.UNCONNECTED, Ask.TO_LANGUAGE): Refusal("not_connected"),
+    (State.UNCONNECTED, Ask.TO_AZUREML): Refusal("not_connected"),
+    (State.UNCONNECTED, Ask.SYNC): Refusal("not_connected"),
+    (State.UNCONNECTED, Ask.TRAIN): State.UNCONNECTED,
+    (State.UNCONNECTED, Ask.IMPORT): Refusal("project_exists"),
+    (State.UNCONNECTED, Ask.DISCONNECT): Refusal("not_connected"),
+    (State.LANGUAGE, Ask.CONNECT): Refusal("already_connected"),
+    (State.LANGUAGE, Ask.TO_LANGUAGE): Refusal("already_active"),
+    (State.LANGUAGE, Ask.TO_AZUREML): State.AZUREML,
+    (State.LANGUAGE, Ask.SYNC): State.LANGUAGE,
+    (State.LANGUAGE, Ask.TRAIN): State.LANGUAGE,
+    (State.LANGUAGE, Ask.IMPORT): Refusal("project_exists"),
+    (State.LANGUAGE, Ask.DISCONNECT): State.UNCONNECTED,
+    (State.AZUREML, Ask.CONNECT): Refusal("already_connected"),
+    (State.AZUREML, Ask.TO_LANGUAGE): State.LANGUAGE,
+    (State.AZUREML, Ask.TO_AZUREML): Refusal("already_active"),
+    (State.AZUREML, Ask.SYNC): State.AZUREML,
+    (State.AZUREML, Ask.TRAIN): State.AZUREML,
+    (State.AZUREML, Ask.IMPORT): Refusal("project_exists"),
+    (State.AZUREML, Ask.DISCONNECT): State.UNCONNECTED,
+}
+
+
+class Verdict(StrEnum):
+    """What the entity does with a legal request."""
+
+    START = "start"
+    """Nothing runs: it is next."""
+    QUEUE = "queue"
+    """A sync while something runs: it waits its turn."""
+    JOIN = "join"
+    """A sync while another sync waits: that one exports after this request came, so it serves both."""
+
+
+def state_of(status: ProjectStatus) -> State:
+    """The state that the table knows, from a project's status."""
+    if not status.known:
+        return State.UNKNOWN
+    if not status.connected:
+        return State.UNCONNECTED
+    return State.LANGUAGE if status.active is Studio.LANGUAGE else State.AZUREML
+
+
+def ask_of(request: Request) -> Ask:
+    """The table's name for a request; a recovery is no request and raises ValueError."""
+    if isinstance(request, SwitchRequest):
+        return Ask.TO_LANGUAGE if request.to is Studio.LANGUAGE else Ask.TO_AZUREML
+    return Ask(request.kind)
+
+
+def judge(status: ProjectStatus, request: Request) -> Verdict:
+    """Say what to do with `request` now, or raise the `LabelbridgeError` that refuses it.
+
+    A sync is never refused because another operation runs: it queues, and is judged again when its
+    turn comes, since the operation before it may have ended the connection.
+    """
+    state, ask = state_of(status), ask_of(request)
+    if (status.running or status.queued) and ask is not Ask.SYNC:
+        raise _busy(status)
+    if any(waiting.kind is OperationKind.SYNC for waiting in status.queued):
+        return Verdict.JOIN
+    outcome = TABLE[state, ask]
+    if isinstance(outcome, Refusal):
+        raise LabelbridgeError(outcome.code, data={"project": status.project.name, "state": state.value})
+    if isinstance(request, ConnectRequest):
+        _refuse_retired(request.job, status.retired)
+    if isinstance(request, DisconnectRequest) and state is State.AZUREML and request.labels is None:
+        raise LabelbridgeError("labels_undecided", data={"project": status.project.name})
+    return Verdict.QUEUE if status.running or status.queued else Verdict.START
+
+
+def _busy(status: ProjectStatus) -> LabelbridgeError:
+    if status.running is None:
+        return LabelbridgeError(
+            "operation_running", f"{status.queued[0].operation_id} is about to start on this project."
+        )
+    running = status.running
+    who = running.actor.name or running.actor.object_id
+    since = running.started_at.isoformat(timespec="seconds")
+    return LabelbridgeError(
+        "operation_running",
+        f"{running.kind.value} {running.operation_id} runs since {since}, asked for by {who}.",
+        data={
+            "operation_id": running.operation_id,
+            "kind": running.kind.value,
+            "actor": who,
+            "actor_object_id": running.actor.object_id,
+            "since": since,
+        },
+    )
+
+
+def _refuse_retired(job: JobRef, retired: tuple[JobRef, ...]) -> None:
+    for old in retired:
+        if same_resource(old.resource_id, job.resource_id):
+            raise LabelbridgeError("job_retired", data={"job": job.name})

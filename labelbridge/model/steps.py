@@ -1,0 +1,291 @@
+"""What workflows hand to activities, and what comes back: small, without labels and without secrets."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from labelbridge.model._nouns import (
+    Claim,
+    JobRef,
+    MergeReport,
+    Model,
+    ProjectKind,
+    ProjectRef,
+    Record,
+    SnapshotRef,
+    StoredRecord,
+    Studio,
+    Transition,
+)
+from labelbridge.model._progress import ErrorInfo, ProjectStatus
+from labelbridge.model._requests import Accepted, ConnectRequest, ImportRequest, Submission
+
+
+class Timing(Model):
+    """The margins of the protocol, read from the worker's settings once per operation."""
+
+    effect_deadline: timedelta
+    effect_timeout: timedelta
+    drain: timedelta
+    settle: timedelta
+    drain_deadline: timedelta
+    look_again: timedelta
+    step_patience: timedelta
+    poll: timedelta
+    role_poll: timedelta
+
+
+class OperationOrder(Model):
+    """The input of every operation workflow."""
+
+    project: ProjectRef
+    operation_id: str
+    submission: Submission
+
+
+class Begin(Model):
+    """What an operation knows when it begins."""
+
+    timing: Timing
+    status: ProjectStatus
+    stored: StoredRecord | None = None
+
+
+class RecordWrite(Model):
+    """One compare-and-swap of the record; `etag` None means that there must be none yet."""
+
+    record: Record
+    etag: str | None
+
+
+class Intent(Model):
+    """Write the transition into the record, creating the record if this is the first operation."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    transition: Transition
+    etag: str | None
+
+
+class Withdrawal(Model):
+    """Take an operation's transition out of the record, if it is still there."""
+
+    project: ProjectRef
+    operation_id: str
+
+
+class RecordFound(Model):
+    """The record, if there is one."""
+
+    stored: StoredRecord | None = None
+
+
+class ClaimFound(Model):
+    """The claim on a labeling job's name, if there is one."""
+
+    claim: Claim | None = None
+
+
+class GateOrder(Model):
+    """Open or shut one gate, then read it back."""
+
+    project: ProjectRef
+    studio: Studio
+    job: JobRef | None = None
+    open: bool
+    link: bool = False
+    """Language only: let the settings name the labeling job."""
+    unlink: bool = False
+    """Language only: remove the name of the labeling job."""
+
+
+class ExportOrder(Model):
+    """Export one side's labels as they are after this order, and keep them as a snapshot."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    studio: Studio
+    job: JobRef | None = None
+    epoch: int
+    allow_quarantine: bool = False
+    trained_model: str | None = None
+    """Language only: the labels that this model was trained on."""
+
+
+class MergeOrder(Model):
+    """Merge what was labeled in Azure ML into the labels that Language had when it was left."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    epoch: int
+    language_left: SnapshotRef | None
+    language_now: SnapshotRef
+    language_given: tuple[str, ...]
+    azureml_left: SnapshotRef | None
+    azureml_now: SnapshotRef
+
+
+class Merge(Model):
+    """The merged labels and the report."""
+
+    snapshot: SnapshotRef
+    report: MergeReport
+
+
+class ImportOrder(Model):
+    """Give the gated Language project the labels of a snapshot; the gate is carried in the file."""
+
+    project: ProjectRef
+    snapshot: str
+    template: str
+    """Raw blob of the Language project file whose metadata and unknown fields are kept."""
+    locked: bool = True
+    as_exported: bool = False
+    """Import the template as it is (an undo) instead of the snapshot's labels."""
+
+
+class ImportFile(Model):
+    """A project file that was prepared in the registry, ready to be imported."""
+
+    project: ProjectRef
+    raw: str
+
+
+class JobTicket(Model):
+    """A job of the Language service that was started."""
+
+    project: ProjectRef
+    kind: Literal["import", "train"]
+    job_id: str
+    attempts: int = 1
+    """How many attempts it took to start it: more than one means another job may exist."""
+
+
+class VerifyOrder(Model):
+    """Read the Language project back and compare its labels and its gate."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    epoch: int
+    digest: str
+    locked: bool = True
+
+
+class AssetOrder(Model):
+    """Write a snapshot's labels as a labelled data asset in Azure ML's own form, and read it back."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    job: JobRef
+    datastore: str
+    container: str
+    snapshot: SnapshotRef
+
+
+class JobOrder(Model):
+    """Create the labeling job of a connect."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    operation_id: str
+    request: ConnectRequest
+    datastore: str
+    container: str
+    template: str
+    """Raw blob of the project file that names the categories."""
+
+
+class JobMade(Model):
+    """What creating a labeling job left behind."""
+
+    data_asset: str
+    instructions_uri: str | None = None
+
+
+class LabelingJobState(Model):
+    """How far a labeling job is."""
+
+    provisioned: bool
+    status: str
+
+
+class TrainOrder(Model):
+    """Start training."""
+
+    project: ProjectRef
+    model: str
+    training_config_version: str
+    train_percent: int
+    not_before: datetime
+    """A job of this model label that is older is not this operation's."""
+
+
+class TrainingProgress(Model):
+    """How far a job of the Language service is."""
+
+    done: bool
+    note: str = ""
+
+
+class TrainingOutcome(Model):
+    """What the service says of a finished model."""
+
+    trained_at: datetime
+    training_config_version: str
+    evaluation: dict[str, float]
+
+
+class DeployOrder(Model):
+    """Deploy a model."""
+
+    project: ProjectRef
+    deployment: str
+    model: str
+
+
+class FileOrder(Model):
+    """Read an Azure ML JSONL file into a snapshot."""
+
+    project: ProjectRef
+    request: ImportRequest
+
+
+class NewProjectOrder(Model):
+    """Create a Language project from a snapshot."""
+
+    project: ProjectRef
+    request: ImportRequest
+    snapshot: SnapshotRef
+
+
+class SnapshotLookup(Model):
+    """Find a snapshot by id."""
+
+    project: ProjectRef
+    id: str
+
+
+class LedgerEntry(Model):
+    """What a request id was answered."""
+
+    accepted: Accepted | None = None
+    refused: ErrorInfo | None = None
+
+
+class Queued(Model):
+    """An accepted request that waits its turn."""
+
+    operation_id: str
+    submission: Submission
+
+
+class EntityState(Model):
+    """The input of a project's entity, and what it carries when it continues as new."""
+
+    project: ProjectRef
+    queue: tuple[Queued, ...] = ()
+    ledger: dict[str, LedgerEntry] = Field(default_factory=dict)
+    next_number: int = 1
+    continue_after: int | None = None
+    """Continue as new after this many requests; None leaves it to the server's suggestion."""

@@ -1,0 +1,118 @@
+"""The worker process: takes workflow and activity tasks until it is told to stop.
+
+Prevents three failures of long-running workers: a SIGTERM that cancels activities in the middle of
+an effect (they get `graceful_shutdown` to finish, then Temporal gives them to another worker), a
+worker that lives on after a fatal error and polls nothing, and one that wakes from a pause and
+sends what it began long ago (`pause_guard`).
+"""
+
+import asyncio
+import os
+import signal
+import threading
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+import activities
+import workflows
+from activities._errors import ErrorsInterceptor
+from labelbridge.azure.session import AzureSession
+from labelbridge.errors import ExitCode
+from labelbridge.registry import Registry
+from labelbridge.settings import Settings
+from workers import logs
+from workers.pause_guard import PauseGuard
+from workers.startup import connect_temporal, open_registry, register_search_attributes
+
+log = structlog.get_logger(__name__)
+
+PASSTHROUGH = ("labelbridge", "pydantic", "pydantic_core", "annotated_types", "structlog")
+"""Modules that the workflow sandbox shares with the process: pure, or without state of a workflow.
+Loading pydantic anew for each run costs half a second; structlog loaded anew would lose its handlers."""
+SHUTDOWN_MARGIN = 10.0
+"""Seconds after `graceful_shutdown` in which a worker that failed must have ended by itself."""
+
+
+def build_worker(client: Client, session: AzureSession, registry: Registry, settings: Settings) -> Worker:
+    """The Temporal worker with all workflows and activities, not yet started."""
+    temporal = settings.temporal
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+
+    async def end_soon(error: BaseException) -> None:
+        """The shutdown that follows may hang in an activity; the process must end all the same."""
+        log.critical("worker_failed", error=str(error))
+        seconds = temporal.graceful_shutdown.total_seconds() + SHUTDOWN_MARGIN
+        timer = threading.Timer(seconds, os._exit, [int(ExitCode.UNEXPECTED)])
+        timer.daemon = True
+        timer.start()
+
+    return Worker(
+        client,
+        task_queue=temporal.task_queue,
+        workflows=workflows.ALL,
+        activities=activities.all_activities(session, registry, settings),
+        interceptors=[logs.LogContext(), ErrorsInterceptor(settings)],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
+        graceful_shutdown_timeout=temporal.graceful_shutdown,
+        on_fatal_error=end_soon,
+    )
+
+
+async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Serve until `stop` is set; without `stop`, until SIGTERM or SIGINT.
+
+    Logs `worker_ready` once it polls. Returns after the graceful shutdown.
+
+    Raises:
+        LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`.
+        Exception: what ended the worker, if it failed for good.
+    """
+    client = await connect_temporal(settings)
+    await register_search_attributes(client)
+    async with AzureSession(settings) as session:
+        registry = await open_registry(session, settings)
+        worker = build_worker(client, session, registry, settings)
+        stop = stop or _stop_on_signals()
+        async with worker:
+            log.info(
+                "worker_ready",
+                address=client.service_client.config.target_host,
+                namespace=client.namespace,
+                task_queue=settings.temporal.task_queue,
+                pid=os.getpid(),
+            )
+            await stop.wait()
+            log.info("worker_stopping", grace=settings.temporal.graceful_shutdown.total_seconds())
+    log.info("worker_stopped")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second ends the process at once."""
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            log.warning("worker_ended_at_once")
+            os._exit(int(ExitCode.UNEXPECTED))
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+    return stop
+
+
+def main(settings: Settings | None = None) -> None:
+    """Run a worker that owns this process: its logs, its signals and its end.
+
+    Raises:
+        LabelbridgeError: as `run_worker`; the caller turns it into message and exit code.
+    """
+    settings = settings or Settings.load()
+    logs.configure(settings)
+    with PauseGuard(settings.timing.effect_deadline):
+        asyncio.run(run_worker(settings))

@@ -1,0 +1,294 @@
+"""What every operation shares: its timeline, how a step is carried out, and the transaction.
+
+Prevents the failure of an operation that ends half-way. An operation has a part before its commit,
+which can be cancelled and is undone, and a part after it, which cannot be stopped. An undo and
+everything after the commit is *insisted* on: it is repeated for ever, visibly, whatever Azure
+answers, because giving up there would leave a project with no studio open, or with two.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+from labelbridge import names
+from labelbridge.model import (
+    AuditEntry,
+    ErrorInfo,
+    OperationKind,
+    OperationResult,
+    Outcome,
+    Progress,
+    ProjectStatus,
+    StepProgress,
+    StepState,
+    StoredRecord,
+    Studio,
+)
+from labelbridge.model.steps import Begin, OperationOrder, RecordFound, Timing, Withdrawal
+from labelbridge.plans import Step
+from workflows._errors import as_failure, as_info, ends_operation
+
+T = TypeVar("T")
+Undo = Callable[[], Awaitable[None]]
+
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    backoff_coefficient=1.6,
+    maximum_interval=timedelta(seconds=20),
+)
+_READ_TIMEOUT = timedelta(minutes=30)
+_INSIST_PAUSE_MAX = timedelta(seconds=60)
+_UNTIL_KNOWN = Timing(
+    effect_deadline=timedelta(seconds=20),
+    effect_timeout=timedelta(seconds=30),
+    drain=timedelta(seconds=60),
+    settle=timedelta(seconds=20),
+    drain_deadline=timedelta(minutes=15),
+    look_again=timedelta(seconds=60),
+    step_patience=timedelta(minutes=30),
+    poll=timedelta(seconds=5),
+    role_poll=timedelta(seconds=30),
+)
+"""Used for the first read and for the audit of an operation that failed before it; no gate was touched then."""
+
+
+class OperationWorkflow:
+    """Base of the operation workflows: `transact` runs one as a transaction."""
+
+    @workflow.init
+    def __init__(self, order: OperationOrder) -> None:
+        self.order = order
+        self.project = order.project
+        self.request = order.submission.request
+        self.kind = OperationKind(self.request.kind)
+        self.started_at = workflow.now()
+        self.steps: dict[Step, StepProgress] = {}
+        self.undos: list[tuple[str, Undo]] = []
+        self.notes: list[str] = []
+        self.timing = _UNTIL_KNOWN
+        self.status: ProjectStatus
+        self.stored: StoredRecord | None = None
+        self.committed = False
+
+    @workflow.query(name=names.PROGRESS)
+    def progress(self) -> Progress:
+        """The timeline as it stands."""
+        return Progress(
+            operation_id=self.order.operation_id,
+            kind=self.kind,
+            actor=self.order.submission.actor,
+            steps=tuple(self.steps.values()),
+        )
+
+    # The transaction.
+
+    async def transact(
+        self,
+        before: Callable[[], Awaitable[None]],
+        commit: Callable[[], Coroutine[Any, Any, None]],
+        after: Callable[[], Coroutine[Any, Any, OperationResult]],
+    ) -> OperationResult:
+        """Run `before`, then `commit`, then `after`; undo what `before` did if the commit is not reached."""
+        try:
+            await before()
+            self.heed_cancellation()
+            await self.protected(self._commit(commit))
+        except BaseException as error:
+            if not ends_operation(error):
+                raise
+            info = as_info(error)
+            await self.protected(self._roll_back(info))
+            if info.code == "cancelled":
+                raise asyncio.CancelledError from error
+            raise as_failure(info) from error
+        return await self.protected(self._finish(after))
+
+    async def _commit(self, commit: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await commit()
+        self.committed = True
+
+    async def _roll_back(self, info: ErrorInfo) -> None:
+        self._fail_running_steps(info)
+        if self.undos:
+            with self.step(Step.UNDO):
+                for name, undo in reversed(self.undos):
+                    self.note(Step.UNDO, name)
+                    await undo()
+        with self.step(Step.ANNOUNCE):
+            outcome = Outcome.CANCELLED if info.code == "cancelled" else Outcome.ROLLED_BACK
+            if not self.undos:
+                outcome = Outcome.CANCELLED if info.code == "cancelled" else Outcome.REFUSED
+            await self._audit(outcome, error=info)
+
+    async def _finish(self, after: Callable[[], Coroutine[Any, Any, OperationResult]]) -> OperationResult:
+        result = await after()
+        with self.step(Step.ANNOUNCE):
+            await self._audit(Outcome.COMMITTED, result=result)
+        return result
+
+    async def _audit(
+        self, outcome: Outcome, *, result: OperationResult | None = None, error: ErrorInfo | None = None
+    ) -> None:
+        record = self.stored.record if self.stored else None
+        entry = AuditEntry(
+            operation_id=self.order.operation_id,
+            project=self.project,
+            kind=self.kind,
+            actor=self.order.submission.actor,
+            outcome=outcome,
+            epoch=result.epoch if result else (record.epoch if record else 0),
+            active=result.active if result else (record.active if record else Studio.LANGUAGE),
+            started_at=self.started_at,
+            ended_at=workflow.now(),
+            result=result,
+            error=error,
+        )
+        await self.insist("announce", entry, None)
+
+    def on_undo(self, name: str, undo: Undo) -> None:
+        """Register an undo before its effect is tried: an attempt that failed may have had it."""
+        self.undos.append((name, undo))
+
+    async def withdraw(self) -> None:
+        """Undo of the intent: the record goes back, unless somebody else wrote it meanwhile."""
+        await self.withdraw_of(self.order.operation_id)
+
+    async def withdraw_of(self, operation_id: str) -> None:
+        """Take the transition of `operation_id` out of the record, if it stands there."""
+        withdrawal = Withdrawal(project=self.project, operation_id=operation_id)
+        found: RecordFound = await self.insist("withdraw", withdrawal, RecordFound)
+        self.stored = found.stored or self.stored
+
+    # Steps.
+
+    async def begin(self) -> None:
+        """Read margins, status and record; register nothing."""
+        begin: Begin = await self.read("begin", self.order, Begin)
+        self.timing, self.status, self.stored = begin.timing, begin.status, begin.stored
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        """Show `step` as running until the block ends, then as done or failed."""
+        self._set(step, StepState.RUNNING, started_at=workflow.now())
+        try:
+            yield
+        except BaseException as error:
+            if ends_operation(error):
+                self._set(step, StepState.FAILED, note=as_info(error).message, ended_at=workflow.now())
+            raise
+        self._set(step, StepState.DONE, ended_at=workflow.now())
+
+    def note(self, step: Step, note: str) -> None:
+        """Say what a running step is waiting for."""
+        self._set(step, None, note=note)
+
+    def _set(
+        self,
+        step: Step,
+        state: StepState | None,
+        *,
+        note: str | None = None,
+        started_at: datetime | None = None,
+        ended_at: datetime | None = None,
+    ) -> None:
+        old = self.steps.get(step) or StepProgress(name=step, state=StepState.WAITING)
+        changes = {"state": state, "note": note, "started_at": started_at, "ended_at": ended_at}
+        self.steps[step] = old.model_copy(update={k: v for k, v in changes.items() if v is not None})
+
+    def _fail_running_steps(self, info: ErrorInfo) -> None:
+        for step, progress in list(self.steps.items()):
+            if progress.state is StepState.RUNNING:
+                self._set(step, StepState.FAILED, note=info.message, ended_at=workflow.now())
+
+    def heed_cancellation(self) -> None:
+        """Raise if a cancellation was asked for: an activity that ended well may have swallowed it."""
+        if not self.committed and workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError
+
+    async def effect(self, name: str, argument: object, result: type[T] | None) -> T:
+        """A step with an effect before the commit: short attempts, repeated until the patience ends."""
+        value: T = await workflow.execute_activity(
+            name,
+            argument,
+            result_type=result,
+            start_to_close_timeout=self.timing.effect_timeout,
+            schedule_to_close_timeout=self.timing.step_patience,
+            retry_policy=_RETRY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        self.heed_cancellation()
+        return value
+
+    async def read(self, name: str, argument: object, result: type[T] | None) -> T:
+        """A step that changes nothing, or only adds content-addressed blobs: long, with heartbeats."""
+        value: T = await workflow.execute_activity(
+            name,
+            argument,
+            result_type=result,
+            start_to_close_timeout=_READ_TIMEOUT,
+            schedule_to_close_timeout=self.timing.step_patience,
+            heartbeat_timeout=self.timing.effect_timeout,
+            retry_policy=_RETRY,
+        )
+        self.heed_cancellation()
+        return value
+
+    async def insist(
+        self,
+        name: str,
+        argument: object,
+        result: type[T] | None,
+        *,
+        give_up_on: tuple[str, ...] = (),
+        reads: bool = False,
+    ) -> T:
+        """A step that must be done: repeated for ever, also after answers that are final by type.
+
+        A role that was taken away in the middle answers `forbidden`, which is final for a request
+        but not for a project that must not stay half-way: it is asked again, slowly, until somebody
+        gives the role back. Only the codes in `give_up_on` are raised. `reads`: a long step that
+        changes nothing, with a heartbeat instead of a short time-out.
+        """
+        pause = timedelta(seconds=1)
+        while True:
+            try:
+                value: T = await workflow.execute_activity(
+                    name,
+                    argument,
+                    result_type=result,
+                    start_to_close_timeout=_READ_TIMEOUT if reads else self.timing.effect_timeout,
+                    heartbeat_timeout=self.timing.effect_timeout if reads else None,
+                    retry_policy=_RETRY,
+                )
+                return value
+            except ActivityError as error:
+                info = as_info(error)
+                if info.code in give_up_on:
+                    raise
+                self._ask_for_a_person(info)
+            await workflow.sleep(pause)
+            pause = min(pause * 2, _INSIST_PAUSE_MAX)
+
+    def _ask_for_a_person(self, info: ErrorInfo) -> None:
+        for step, progress in self.steps.items():
+            if progress.state is StepState.RUNNING:
+                self.note(step, f"needs a person: {info.code}: {info.message} {info.remedy}".strip())
+
+    async def protected(self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry `work` through although a cancellation is asked for meanwhile."""
+        task = asyncio.create_task(work)
+        while True:
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.done() or workflow.cancellation_reason() is None:
+                    raise
+                current = asyncio.current_task()
+                if current is not None:
+                    current.uncancel()

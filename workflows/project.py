@@ -1,0 +1,296 @@
+"""The entity of one project: takes requests, lets one operation run at a time, for ever.
+
+Prevents three failures: two operations at once on one project; an acknowledged request that is lost
+or run twice when the entity continues as new (the gate in the validator, the wait for handlers and
+the carried ledger together; each alone loses some); and a request made while no worker is up.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+
+from labelbridge import names
+from labelbridge.errors import LabelbridgeError
+from labelbridge.lifecycle import Verdict, judge, state_of
+from labelbridge.model import (
+    Accepted,
+    Actor,
+    ConnectRequest,
+    ErrorInfo,
+    JobRef,
+    OperationKind,
+    OperationResult,
+    ProjectStatus,
+    RecoverRequest,
+    RunningOperation,
+    Submission,
+    SyncRequest,
+    WaitingOperation,
+)
+from labelbridge.model.steps import ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
+from workflows._errors import as_failure, as_info
+
+LEDGER_LIMIT = 500
+"""Request ids remembered through continue-as-new. Repeating an older one would run it again."""
+_QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5))
+_LOOK_TIMEOUT = timedelta(seconds=20)
+"""A caller waits for this look, so it gives up early and says so."""
+_STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
+_ACTIVE = SearchAttributeKey.for_keyword(names.ACTIVE_ATTRIBUTE)
+_KIND = SearchAttributeKey.for_keyword(names.KIND_ATTRIBUTE)
+_OURSELVES = Actor(object_id="labelbridge", name="labelbridge")
+
+
+@workflow.defn(name=names.ENTITY_WORKFLOW)
+class ProjectWorkflow:
+    """One project."""
+
+    @workflow.init
+    def __init__(self, state: EntityState) -> None:
+        self.project = state.project
+        self.queue = list(state.queue)
+        self.ledger = dict(state.ledger)
+        self.next_number = state.next_number
+        self.continue_after = state.continue_after
+        self.status: ProjectStatus | None = None
+        self.running: RunningOperation | None = None
+        self.requests = 0
+        self.lock = asyncio.Lock()
+
+    @workflow.run
+    async def run(self, state: EntityState) -> None:
+        """Serve requests until this run is long enough, then continue as new between two operations."""
+        await self._refresh_or_wait()
+        while True:
+            await workflow.wait_condition(lambda: bool(self.queue) or self._leaving())
+            if self._leaving():
+                # The validator turns requests away from here on, so the handlers do drain.
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                if not self._leaving():
+                    continue
+                if not self.queue and self._has_no_reason_to_live():
+                    return
+                workflow.continue_as_new(self._carried())
+            await self._serve(self.queue[0])
+
+    # Requests.
+
+    @workflow.update(name=names.SUBMIT)
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept a request and say which operation will do it; refuses with a typed error."""
+        self.requests += 1
+        async with self.lock:
+            entry = await self._admit(submission, remember_refusal=False)
+        if entry.refused:
+            raise as_failure(entry.refused)
+        assert entry.accepted
+        return entry.accepted
+
+    @submit.validator
+    def _validate(self, submission: Submission) -> None:
+        """Refuse before anything enters history; the handler judges again under its lock."""
+        if submission.request_id in self.ledger:
+            return
+        if self._leaving():
+            raise ApplicationError(
+                "The project's entity continues as new; repeat the request.", type=names.MOVING
+            )
+        if isinstance(submission.request, RecoverRequest):
+            raise as_failure(LabelbridgeError("invalid_request", "A recovery starts by itself.").info)
+        if self.status is not None and self.status.known:
+            try:
+                judge(self._status_now(), submission.request)
+            except LabelbridgeError as error:
+                raise as_failure(error.info) from error
+
+    @workflow.signal(name=names.SUBMIT_LATER)
+    async def submit_later(self, submission: Submission) -> None:
+        """The durable form of `submit`, for a time when no worker answers: its outcome is remembered."""
+        self.requests += 1
+        async with self.lock:
+            await self._admit(submission, remember_refusal=True)
+
+    @workflow.query(name=names.STATUS)
+    def answer_status(self) -> ProjectStatus:
+        """The project's status, with what runs and what waits."""
+        return self._status_now()
+
+    async def _admit(self, submission: Submission, *, remember_refusal: bool) -> LedgerEntry:
+        """Judge a request once; the same request id always gets the same answer."""
+        if known := self.ledger.get(submission.request_id):
+            return known
+        try:
+            entry = LedgerEntry(accepted=await self._accept(submission))
+        except LabelbridgeError as error:
+            entry = LedgerEntry(refused=error.info)
+        except ActivityError as error:
+            # The record or Language could not be read: nothing is known, so nothing is remembered.
+            return LedgerEntry(refused=_unreachable(as_info(error)))
+        if entry.accepted or remember_refusal:
+            self.ledger[submission.request_id] = entry
+            while len(self.ledger) > LEDGER_LIMIT:
+                del self.ledger[next(iter(self.ledger))]
+        return entry
+
+    async def _accept(self, submission: Submission) -> Accepted:
+        if self.status is None or not self.status.known:
+            await self._refresh()
+        verdict = judge(self._status_now(), submission.request)
+        if verdict is Verdict.JOIN:
+            waiting = next(q for q in self.queue if isinstance(q.submission.request, SyncRequest))
+            return self._accepted(waiting, joined=True)
+        if isinstance(submission.request, ConnectRequest):
+            await self._refuse_claimed(submission.request.job)
+        queued = Queued(operation_id=self._new_id(submission), submission=submission)
+        self.queue.append(queued)
+        return self._accepted(queued)
+
+    async def _refuse_claimed(self, job: JobRef) -> None:
+        found: ClaimFound = await workflow.execute_activity(
+            "read_claim",
+            job,
+            result_type=ClaimFound,
+            schedule_to_close_timeout=_LOOK_TIMEOUT,
+            retry_policy=_QUICK,
+        )
+        if (standing := found.claim) is not None:
+            raise LabelbridgeError(
+                "job_claimed",
+                f"{job.name} was claimed by {standing.project.name} on {standing.claimed_at:%Y-%m-%d %H:%M}.",
+                data={"job": job.name, "holder": standing.project.name},
+            )
+
+    def _new_id(self, submission: Submission) -> str:
+        """E.g. `000042-switch-1a2b3c4d`: the number is for people; it may start again, so the end tells apart."""
+        number, self.next_number = self.next_number, self.next_number + 1
+        return f"{number:06d}-{submission.request.kind}-{workflow.uuid4().hex[:8]}"
+
+    def _accepted(self, queued: Queued, *, joined: bool = False) -> Accepted:
+        return Accepted(
+            operation_id=queued.operation_id,
+            workflow_id=f"{self.project.workflow_id}/{queued.operation_id}",
+            joined=joined,
+        )
+
+    # Operations.
+
+    async def _serve(self, queued: Queued) -> None:
+        """Run one operation as a child, then look at what it left; recover if it left a transition."""
+        await self._run_child(queued)
+        await self._refresh_or_wait()
+
+    async def _run_child(self, queued: Queued) -> None:
+        kind = OperationKind(queued.submission.request.kind)
+        workflow_id = f"{self.project.workflow_id}/{queued.operation_id}"
+        self.running = RunningOperation(
+            operation_id=queued.operation_id,
+            workflow_id=workflow_id,
+            kind=kind,
+            actor=queued.submission.actor,
+            started_at=workflow.now(),
+        )
+        if self.queue and self.queue[0].operation_id == queued.operation_id:
+            self.queue.pop(0)
+        order = OperationOrder(
+            project=self.project, operation_id=queued.operation_id, submission=queued.submission
+        )
+        try:
+            await workflow.execute_child_workflow(
+                names.OPERATION_WORKFLOWS[kind.value], order, id=workflow_id, result_type=OperationResult
+            )
+        except ChildWorkflowError as error:
+            # Whoever waits reads the child's own error; the entity only goes on.
+            workflow.logger.info("operation %s did not commit: %s", queued.operation_id, as_info(error).code)
+
+    async def _refresh_or_wait(self) -> None:
+        """Read record and Language until they answer; finish or undo what an operation left."""
+        while True:
+            try:
+                await self._refresh()
+            except ActivityError as error:
+                workflow.logger.warning("the project cannot be looked at: %s", as_info(error).code)
+                await self._pause_between_looks()
+                continue
+            interrupted = self.status.interrupted if self.status else None
+            if interrupted is None:
+                break
+            await self._run_child(self._recovery(interrupted))
+        self.running = None
+        self._publish()
+
+    async def _pause_between_looks(self) -> None:
+        """Wait; a long outage must not fill this run's history."""
+        await workflow.sleep(timedelta(seconds=10))
+        if workflow.info().is_continue_as_new_suggested():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            workflow.continue_as_new(self._carried())
+
+    def _recovery(self, interrupted: str) -> Queued:
+        submission = Submission(
+            request_id=f"recover-{interrupted}",
+            actor=_OURSELVES,
+            submitted_at=workflow.now(),
+            request=RecoverRequest(),
+        )
+        return Queued(operation_id=self._new_id(submission), submission=submission)
+
+    async def _refresh(self) -> None:
+        self.status = await workflow.execute_activity(
+            "inspect",
+            self.project,
+            result_type=ProjectStatus,
+            schedule_to_close_timeout=_LOOK_TIMEOUT,
+            retry_policy=_QUICK,
+        )
+
+    def _status_now(self) -> ProjectStatus:
+        base = self.status or ProjectStatus(project=self.project, known=False)
+        waiting = tuple(
+            WaitingOperation(operation_id=q.operation_id, kind=OperationKind(q.submission.request.kind))
+            for q in self.queue
+        )
+        return base.model_copy(update={"running": self.running, "queued": waiting})
+
+    def _publish(self) -> None:
+        status = self._status_now()
+        kind = status.kind.value if status.kind else "unknown"
+        workflow.upsert_search_attributes(
+            [
+                _STATE.value_set(state_of(status).value),
+                _ACTIVE.value_set(status.active.value),
+                _KIND.value_set(kind),
+            ]
+        )
+
+    # The end of a run.
+
+    def _leaving(self) -> bool:
+        """True between two operations, once this run is long enough or has no reason to live."""
+        if self.running is not None:
+            return False
+        long_enough = workflow.info().is_continue_as_new_suggested() or (
+            self.continue_after is not None and self.requests >= self.continue_after
+        )
+        return long_enough or (not self.queue and self._has_no_reason_to_live())
+
+    def _has_no_reason_to_live(self) -> bool:
+        """An entity of a project that Language does not have ends; the next request starts another."""
+        return self.status is not None and not self.status.known and self.requests > 0
+
+    def _carried(self) -> EntityState:
+        return EntityState(
+            project=self.project,
+            queue=tuple(self.queue),
+            ledger=self.ledger,
+            next_number=self.next_number,
+            continue_after=self.continue_after,
+        )
+
+
+def _unreachable(info: ErrorInfo) -> ErrorInfo:
+    return LabelbridgeError(
+        "registry_unreachable", f"The project could not be looked at: {info.code}: {info.message}"
+    ).info
