@@ -1,6 +1,7 @@
 """Checks of project, storage, labeling job and registry: each a function from facts to findings."""
 
 import asyncio
+from collections.abc import Callable
 
 from activities import _preflight_commands as commands
 from activities._preflight_codes import FindingCode
@@ -9,7 +10,15 @@ from labelbridge.azure import roles
 from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.languages import azureml_language
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import Finding, ProjectKind, Record, TrainRequest, arm_name
+from labelbridge.model import (
+    DisconnectRequest,
+    Finding,
+    ProjectKind,
+    Record,
+    Studio,
+    TrainRequest,
+    arm_name,
+)
 
 _BAD_JOB = ("Failed", "Canceled", "Completed")
 
@@ -169,15 +178,24 @@ async def job_free(facts: Facts) -> list[Finding]:
 
 
 async def job_usable(facts: Facts) -> list[Finding]:
-    """The connected labeling job exists and can be paused and resumed."""
+    """The connected labeling job exists and can be paused and resumed.
+
+    A disconnect that takes no labels out of the job goes on without it, else the pair could never
+    be parted.
+    """
     if (ref := await facts.job_ref()) is None:
         return []
+    request, record = facts.look.request, await facts.record()
+    report: Callable[[FindingCode, str], Finding] = error
+    if isinstance(request, DisconnectRequest):
+        in_use = record is not None and record.active is Studio.AZUREML and request.labels != "discard"
+        report = error if in_use else warning
     found = await facts.job(ref)
     if found is None:
-        return [error(FindingCode.JOB_MISSING, f"The labeling job {ref.name} is gone from its workspace.")]
+        return [report(FindingCode.JOB_MISSING, f"The labeling job {ref.name} is gone from its workspace.")]
     if found.archived or found.status in _BAD_JOB:
         state = "archived" if found.archived else found.status
-        return [error(FindingCode.JOB_UNUSABLE, f"The labeling job {ref.name} is {state}.")]
+        return [report(FindingCode.JOB_UNUSABLE, f"The labeling job {ref.name} is {state}.")]
     return [fine(FindingCode.JOB_MISSING, f"The labeling job {ref.name} is {found.status}.")]
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -19,8 +22,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from labelbridge import names
 from labelbridge._handle import as_error
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import Accepted, JobRef, ProjectRef, Submission
+from labelbridge.model import Accepted, JobRef, Model, ProjectRef, ProjectStatus, Submission
 from labelbridge.model.steps import EntityState
+
+N = TypeVar("N", bound=Model)
 
 _ATTEMPT = timedelta(seconds=5)
 """How long one attempt waits for a worker's answer before the request is also left as a signal."""
@@ -41,6 +46,15 @@ _REPEAT = frozenset(
 """Answers after which nothing is known, or the entity was just ending: the same id is sent again."""
 _CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow"})
 """The entity continues as new or ends: the next run answers."""
+
+
+def noun(model: type[N], /, **fields: object) -> N:
+    """Build a noun from what a caller said; `input_invalid` names each field that is wrong."""
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or model.__name__}: {e['msg']}" for e in error.errors()]
+        raise LabelbridgeError("input_invalid", "; ".join(lines)) from error
 
 
 def reference(resource: str, name: str) -> ProjectRef:
@@ -78,7 +92,9 @@ async def submit(
             return await _update(client, task_queue, project, submission)
         except WorkflowUpdateFailedError as error:
             if not _is_closing(error):
-                raise as_error(error.cause) from error
+                refusal = as_error(error.cause)
+                if not await _is_over(client, refusal):
+                    raise refusal from error
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             signalled = signalled or await _signal(client, task_queue, project, submission)
         except RPCError as error:
@@ -94,6 +110,41 @@ async def submit(
 
 def _is_closing(error: WorkflowUpdateFailedError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type in _CLOSING
+
+
+async def status(client: Client, project: ProjectRef) -> ProjectStatus | None:
+    """What the entity says; None if there is none or no worker answers."""
+    entity = client.get_workflow_handle(project.workflow_id)
+    give_up = time.monotonic() + _ATTEMPT.total_seconds()
+    while True:
+        try:
+            seen: ProjectStatus = await entity.query(
+                names.STATUS, result_type=ProjectStatus, rpc_timeout=_ATTEMPT
+            )
+        except (RPCError, WorkflowQueryRejectedError, WorkflowQueryFailedError):
+            return None
+        running = seen.running.workflow_id if seen.running else None
+        if time.monotonic() > give_up or not await _has_ended(client, running):
+            return seen
+        await asyncio.sleep(_PAUSES[0])
+
+
+async def _is_over(client: Client, refusal: LabelbridgeError) -> bool:
+    """True if the operation that is said to run has ended, and the entity only does not know it yet.
+
+    A caller who awaited one operation may ask for the next before its end has reached the entity.
+    """
+    return refusal.code == "operation_running" and await _has_ended(client, refusal.data.get("workflow_id"))
+
+
+async def _has_ended(client: Client, workflow_id: str | None) -> bool:
+    if workflow_id is None:
+        return False
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_ATTEMPT)
+    except RPCError:
+        return False
+    return description.status is not WorkflowExecutionStatus.RUNNING
 
 
 async def _update(client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> Accepted:

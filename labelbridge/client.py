@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Self
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowQueryRejectedError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
@@ -46,7 +46,6 @@ from labelbridge.model import (
 from labelbridge.settings import Settings
 
 Timeout = timedelta | float | None
-_QUERY_TIMEOUT = timedelta(seconds=5)
 
 
 class Labelbridge:
@@ -120,7 +119,8 @@ class Labelbridge:
             LabelbridgeError: the refusal, `no_worker` or `temporal_unreachable`.
         """
         ref = self.project(project)
-        submission = Submission(
+        submission = _submit.noun(
+            Submission,
             request_id=key or uuid4().hex,
             actor=await self.actor(),
             submitted_at=datetime.now(UTC),
@@ -136,7 +136,7 @@ class Labelbridge:
         self, project: str | ProjectRef, *, to: Studio | str, key: str | None = None, timeout: Timeout = None
     ) -> OperationResult:
         """Move labeling to the other studio, with its labels; returns when that is done."""
-        handle = await self.start(project, SwitchRequest(to=Studio(to)), key=key)
+        handle = await self.start(project, _submit.noun(SwitchRequest, to=to), key=key)
         return await handle.result(timeout)
 
     async def sync(
@@ -161,7 +161,9 @@ class Labelbridge:
         timeout: Timeout = None,
     ) -> OperationResult:
         """Train `model` on `latest` labels, `as-is`, or a snapshot id; `result.model` names what was used."""
-        request = TrainRequest(model=model, labels=labels, deployment=deployment, train_percent=train_percent)
+        request = _submit.noun(
+            TrainRequest, model=model, labels=labels, deployment=deployment, train_percent=train_percent
+        )
         return await (await self.start(project, request, key=key)).result(timeout)
 
     async def connect_project(
@@ -176,8 +178,8 @@ class Labelbridge:
         timeout: Timeout = None,
     ) -> OperationResult:
         """Connect a project to a new labeling job, for ever."""
-        request = ConnectRequest(
-            job=self.job(job), datastore=datastore, instructions=instructions, vendor=vendor
+        request = _submit.noun(
+            ConnectRequest, job=self.job(job), datastore=datastore, instructions=instructions, vendor=vendor
         )
         return await (await self.start(project, request, key=key)).result(timeout)
 
@@ -190,7 +192,7 @@ class Labelbridge:
         timeout: Timeout = None,
     ) -> OperationResult:
         """End the connection, for ever. With Azure ML active say what becomes of its labels."""
-        handle = await self.start(project, DisconnectRequest(labels=labels), key=key)
+        handle = await self.start(project, _submit.noun(DisconnectRequest, labels=labels), key=key)
         return await handle.result(timeout)
 
     async def import_labels(
@@ -217,13 +219,8 @@ class Labelbridge:
     async def status(self, project: str | ProjectRef) -> ProjectStatus:
         """How the project stands: from its entity, else (none, or no worker) from the record."""
         ref = self.project(project)
-        try:
-            seen: ProjectStatus = await self.client.get_workflow_handle(ref.workflow_id).query(
-                names.STATUS, result_type=ProjectStatus, rpc_timeout=_QUERY_TIMEOUT
-            )
-        except (RPCError, WorkflowQueryRejectedError):
-            seen = ProjectStatus(project=ref, known=False)
-        if seen.known:
+        seen = await _submit.status(self.client, ref)
+        if seen is not None and seen.known:
             return seen
         from labelbridge import _offline
 

@@ -146,6 +146,7 @@ def _busy(status: ProjectStatus) -> LabelbridgeError:
         f"{running.kind.value} {running.operation_id} runs since {since}, asked for by {who}.",
         data={
             "operation_id": running.operation_id,
+            "workflow_id": running.workflow_id,
             "kind": running.kind.value,
             "actor": who,
             "actor_object_id": running.actor.object_id,

@@ -39,7 +39,7 @@ from labelbridge.model import (
 )
 
 M = TypeVar("M", bound=Model)
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PARALLEL_READS = 8
 """Blobs read at once when many are: enough to hide latency, far below the account's limits."""
 
@@ -193,7 +193,7 @@ class Registry:
         Raises:
             LabelbridgeError: `snapshot_unknown` if there is no such blob.
         """
-        match = re.match(r"^raw/([0-9a-f]{64})\.json$", name)
+        match = re.fullmatch(r"raw/([0-9a-f]{64})\.json", name)
         data = await self._verified(name, match[1]) if match else None
         if data is None:
             raise LabelbridgeError("snapshot_unknown", f"There is no project file {name!r}.")
@@ -265,7 +265,7 @@ def _record_name(ref: ProjectRef) -> str:
 
 
 def _snapshot_name(ref: ProjectRef, id: str) -> str:  # noqa: A002
-    if not _SHA256.match(id):
+    if not _SHA256.fullmatch(id):
         raise LabelbridgeError("snapshot_unknown", f"{id!r} is no snapshot id: 64 hexadecimal digits.")
     return f"snapshots/{_segment(ref.key)}/{id}.jsonl"
 

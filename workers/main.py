@@ -114,5 +114,6 @@ def main(settings: Settings | None = None) -> None:
     """
     settings = settings or Settings.load()
     logs.configure(settings)
+    logs.forward_core()
     with PauseGuard(settings.timing.effect_deadline):
         asyncio.run(run_worker(settings))

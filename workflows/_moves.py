@@ -52,6 +52,8 @@ class Moves(OperationWorkflow):
     facts: Preflight
     job: JobRef | None = None
     """The labeling job that is connected, being connected or being retired."""
+    kept: tuple[str, ...] = ()
+    """Ids of snapshots taken because labels were made where none should be; the report names them."""
     disabled_at: datetime | None = None
     opened_at: datetime | None = None
 
@@ -218,6 +220,7 @@ class Moves(OperationWorkflow):
         late: SnapshotRef = await self.insist(
             "export_labels", self.export_order(studio), SnapshotRef, reads=True
         )
+        self.kept += (late.id,)
         self.notes.append(
             f"{studio.display_name} was found open and was shut again; what it held then is snapshot {late.id}."
         )
@@ -348,6 +351,9 @@ class Moves(OperationWorkflow):
         self, *, snapshot: SnapshotRef | None = None, merge: MergeReport | None = None
     ) -> OperationResult:
         """What a committed operation returns."""
+        if self.kept and snapshot is not None:
+            report = merge or MergeReport(snapshot=snapshot.id)
+            merge = report.model_copy(update={"originals": (*report.originals, *self.kept)})
         disabled = None
         if self.disabled_at and self.opened_at:
             disabled = (self.opened_at - self.disabled_at).total_seconds()

@@ -98,6 +98,7 @@ class ConnectWorkflow(Moves):
         await workflow.sleep(self.timing.drain)
         early = await self.export(Studio.AZUREML)
         if early.labels:
+            self.kept += (early.id,)
             self.notes.append(
                 f"{early.labels} labels were made before the pause; they are in snapshot {early.id}."
             )

@@ -142,6 +142,6 @@ def json_body(pipeline_response: Any, *_: Any) -> Any:
 
 def plain(name: str) -> str:
     """A name that stays within its path segment: `..` is a legal name and an illegal segment."""
-    if not re.match(PROJECT_NAME, name) or not name.strip("."):
+    if not re.fullmatch(PROJECT_NAME, name) or not name.strip("."):
         raise LabelbridgeError("invalid_request", f"{name!r} is no name of a project, model or deployment.")
     return name

@@ -86,8 +86,9 @@ class LanguageResource(LanguageCalls):
         """Lock or unlock labeling in Language, by merge-patch of the project.
 
         All current settings are sent with the change, so a server that replaces `settings` loses
-        none of them. Setting the gate twice is the same as once. The answer is no proof that the gate
-        took effect: read the project back.
+        none of them. They are read just before, and that read may be stale: who knows the path should
+        give it rather than keep it. Setting the gate twice is the same as once. The answer is no proof
+        that the gate took effect: read the project back.
 
         Args:
             name: Project name.

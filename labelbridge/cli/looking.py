@@ -8,7 +8,7 @@ import typer
 
 from labelbridge.cli.conduct import asked, execute, exit_code
 from labelbridge.cli.options import OutputOption, ProjectArg, ResourceOption, TimeoutOption
-from labelbridge.cli.output import OutputFormat, emit, say
+from labelbridge.cli.output import OutputFormat, emit, emit_json, say
 from labelbridge.errors import ExitCode, LabelbridgeError
 from labelbridge.model import (
     ConnectRequest,
@@ -196,10 +196,12 @@ def cancel(
 
     async def work(bridge: "Labelbridge", _: "Settings") -> ExitCode:
         running = await bridge.cancel(bridge.project(project))
-        emit(running, running.operation_id if running else "", output)
         if running is None:
+            if output is OutputFormat.JSON:
+                emit_json(None)
             say("Nothing is running.")
         else:
+            emit(running, running.operation_id, output)
             say(
                 f"{running.kind.value} {running.operation_id} was asked to stop; `labelbridge wait` says how it ends."
             )

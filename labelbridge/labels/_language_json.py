@@ -1,24 +1,29 @@
 """The JSON of Language's project file: its known fields typed, everything else carried as found.
 
-Documents stay undecoded until somebody asks for one, so a broken document is one broken document,
-and fields that this version does not know leave as the bytes they came as.
+Documents stay in the file until somebody asks for one, so a broken document is one broken document, a
+project of any size is read in bounded memory, and fields that this version does not know leave as the
+bytes they came as.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 import msgspec
 
+from labelbridge.labels import _json_scan as scan
 from labelbridge.labels.codes import Code, RejectedRowError
+from labelbridge.labels.lines import MAX_LINE_BYTES
 from labelbridge.labels.rows import LabeledDocument, Span
+from labelbridge.labels.spill import HELD, scratch
 from labelbridge.model import ProjectKind
 
 Fields = dict[str, msgspec.Raw]
-_BOM = b"\xef\xbb\xbf"
 _fields = msgspec.json.Decoder(Fields)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
+_CACHED = 16
+"""Blocks of documents kept at hand while documents are looked up by name."""
 
 
 class Label(msgspec.Struct, gc=False):
@@ -82,6 +87,11 @@ _documents: dict[ProjectKind, msgspec.json.Decoder[Any]] = {
     ProjectKind.SINGLE_LABEL: msgspec.json.Decoder(ClassDocument),
     ProjectKind.MULTI_LABEL: msgspec.json.Decoder(ClassesDocument),
 }
+_document_lists: dict[ProjectKind, msgspec.json.Decoder[Any]] = {
+    ProjectKind.ENTITIES: msgspec.json.Decoder(list[EntityDocument]),
+    ProjectKind.SINGLE_LABEL: msgspec.json.Decoder(list[ClassDocument]),
+    ProjectKind.MULTI_LABEL: msgspec.json.Decoder(list[ClassesDocument]),
+}
 _label = msgspec.json.Encoder()
 _labels_field = {
     ProjectKind.ENTITIES: "entities",
@@ -97,6 +107,8 @@ def categories_field(kind: ProjectKind) -> str:
 
 def decode_document(raw: msgspec.Raw, kind: ProjectKind) -> Document:
     """One entry of `assets.documents`; RejectedRowError if it is none."""
+    if memoryview(raw).nbytes > MAX_LINE_BYTES:
+        raise RejectedRowError(Code.LINE_TOO_LONG, f"an entry of more than {MAX_LINE_BYTES} bytes")
     try:
         entry: Document = _documents[kind].decode(raw)
     except msgspec.ValidationError as error:
@@ -110,17 +122,108 @@ def decode_document(raw: msgspec.Raw, kind: ProjectKind) -> Document:
     return entry
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What the old file has for a document."""
+class Documents:
+    """The entries of `assets.documents`, read from the file as they are asked for."""
 
-    raw: msgspec.Raw | None
-    labelled: bool
-    taken: bool = False
+    def __init__(self, file: BinaryIO, places: scan.Elements) -> None:
+        """`places` says where in `file` they are."""
+        self._file = file
+        self._places = places
+        self._recent: OrderedDict[int, list[msgspec.Raw]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._places.count
+
+    def block(self, number: int) -> list[msgspec.Raw]:
+        """The entries of one place; one that is longer than any real document comes cut."""
+        start, end, _, whole = self._places.range(number)
+        if whole:
+            return _items.decode(b"[" + self._read(start, end) + b"]")
+        return [msgspec.Raw(self._read(start, min(end, start + MAX_LINE_BYTES + 1)))]
+
+    def recent(self, number: int) -> list[msgspec.Raw]:
+        """`block`, where the last few are remembered."""
+        found = self._recent.get(number)
+        if found is None:
+            found = self._recent[number] = self.block(number)
+            if len(self._recent) > _CACHED:
+                self._recent.popitem(last=False)
+        return found
+
+    def decoded(self, kind: ProjectKind) -> Iterator[tuple[int, msgspec.Raw | None, Document | None]]:
+        """Number, entry as found, entry decoded; one of the two is None.
+
+        What can be decoded is given decoded, whole blocks at once; what cannot, as found.
+        """
+        decoder = _document_lists[kind]
+        for number in range(len(self._places)):
+            start, end, first, whole = self._places.range(number)
+            try:
+                if not whole:
+                    raise ValueError("to be looked at by itself")
+                entries = decoder.decode(b"[" + self._read(start, end) + b"]")
+            except (ValueError, RecursionError):
+                for index, raw in enumerate(self.block(number), first):
+                    yield index, raw, None
+            else:
+                for index, entry in enumerate(entries, first):
+                    yield index, None, entry
+
+    def raw(self, index: int) -> msgspec.Raw:
+        """The entry of a number, as found."""
+        number = self._places.place_of(index)
+        return self.recent(number)[index - self._places.range(number)[2]]
+
+    def _read(self, start: int, end: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(end - start)
 
 
-TAKEN = Entry(None, labelled=True, taken=True)
-"""Stands for a document that was written already."""
+class Entries:
+    """Number of the entry of each document, by name; of two for one document the first. On disk if many."""
+
+    def __init__(self, documents: Documents, kind: ProjectKind) -> None:
+        """Look at all `documents` once."""
+        self._held: dict[str, tuple[int, bool]] | None = {} if len(documents) <= HELD else None
+        self._database = None
+        if self._held is None:
+            self._database = scratch()
+            self._database.execute(
+                "create table old(name text primary key, number int, labelled int) without rowid"
+            )
+            self._database.executemany("insert or ignore into old values(?, ?, ?)", _named(documents, kind))
+            return
+        for name, index, labelled in _named(documents, kind):
+            self._held.setdefault(name, (index, labelled))
+
+    def get(self, name: str) -> tuple[int, bool] | None:
+        """Number of the document's entry and whether it is labelled; None if there is none."""
+        if self._held is not None:
+            return self._held.get(name)
+        assert self._database is not None
+        found = self._database.execute("select number, labelled from old where name = ?", (name,)).fetchone()
+        return None if found is None else (int(found[0]), bool(found[1]))
+
+    def unlabelled(self) -> Iterator[tuple[str, int]]:
+        """Name and number of the documents without labels, in the file's order."""
+        if self._held is not None:
+            yield from ((name, index) for name, (index, labelled) in self._held.items() if not labelled)
+            return
+        assert self._database is not None
+        yield from self._database.execute("select name, number from old where not labelled order by number")
+
+
+def _named(documents: Documents, kind: ProjectKind) -> Iterator[tuple[str, int, bool]]:
+    for index, raw, decoded in documents.decoded(kind):
+        entry = decoded
+        if raw is not None:
+            try:
+                entry = decode_document(raw, kind)
+            except RejectedRowError:
+                continue
+        assert entry is not None
+        labels = entry.entities if isinstance(entry, EntityDocument) else entry.named()
+        yield entry.location, index, labels is not None
 
 
 @dataclass(frozen=True)
@@ -130,7 +233,7 @@ class Parts:
     metadata: dict[str, object]
     metadata_kind: str | None
     assets_kind: str | None
-    documents: list[msgspec.Raw]
+    documents: Documents
     counts_utf16: bool
     _top: Fields = field(repr=False)
     _assets: Fields = field(repr=False)
@@ -156,18 +259,6 @@ class Parts:
                 continue
         return list(found.items())
 
-    def entries(self, kind: ProjectKind) -> dict[str, Entry]:
-        """What the file has for each document; of two entries for one document the first."""
-        found: dict[str, Entry] = {}
-        for raw in self.documents:
-            try:
-                document = decode_document(raw, kind)
-            except RejectedRowError:
-                continue
-            labels = document.entities if isinstance(document, EntityDocument) else document.named()
-            found.setdefault(document.location, Entry(raw, labelled=labels is not None))
-        return found
-
     def head(self, kind: ProjectKind, settings: Mapping[str, object]) -> bytes:
         """Everything up to the first document."""
         metadata = {k: v for k, v in self.metadata.items() if k.casefold() != "projectkind"}
@@ -188,20 +279,29 @@ class Parts:
         return b'],"' + named + b'":[' + b",".join(bytes(entry) for entry in entries) + b"]}}"
 
 
-def parse(data: bytes) -> Parts:
-    """Take a project file apart.
+def parse(file: BinaryIO) -> Parts:
+    """Take a project file apart; the file must stay open as long as its documents are asked for.
 
     Raises:
         ValueError, TypeError, RecursionError: it is not an object with assets or metadata in it.
     """
-    data = data.removeprefix(_BOM)
-    try:
-        data.decode("utf-8")
-        top = _fields.decode(data)
-        assets = _fields.decode(top.pop("assets", b"{}"))
-        documents = _documents_of(assets)
-    except (ValueError, RecursionError):
-        top, assets, documents = _mend(data)
+    cursor = scan.Cursor(file)
+    top, assets = Fields(), Fields()
+    places = scan.Elements()
+    if cursor.peek() != b"{":
+        raise TypeError("it is not a JSON object")
+    for name in scan.members(cursor):
+        cursor.take(b":")
+        if name != "assets":
+            top[name] = _checked(cursor.value())
+            continue
+        if cursor.peek() == b"{":
+            if assets:
+                raise ValueError("it has assets twice")
+            assets, places = _assets(cursor)
+        elif _given(_checked(cursor.value())):
+            raise TypeError("assets is not a JSON object")
+    cursor.end()
     if not ("metadata" in top or assets):
         raise ValueError("it has neither metadata nor assets")
     found = top.pop("metadata", None)
@@ -211,37 +311,32 @@ def parse(data: bytes) -> Parts:
         metadata=metadata,
         metadata_kind=_kind(metadata),
         assets_kind=_kind({k: msgspec.json.decode(v) for k, v in assets.items() if _is_kind(k)}),
-        documents=documents,
+        documents=Documents(file, places),
         counts_utf16=index is None or str(msgspec.json.decode(index)).casefold() == "utf16codeunit",
         _top=top,
         _assets=assets,
     )
 
 
-def _documents_of(assets: Fields) -> list[msgspec.Raw]:
-    return _list_of(assets.pop("documents", None))
+def _assets(cursor: scan.Cursor) -> tuple[Fields, scan.Elements]:
+    assets, places = Fields(), scan.Elements()
+    for name in scan.members(cursor):
+        cursor.take(b":")
+        if name != "documents":
+            assets[name] = _checked(cursor.value())
+        elif cursor.peek() == b"[":
+            if len(places):
+                raise ValueError("it has documents twice")
+            places = scan.elements(cursor)
+        elif _given(_checked(cursor.value())):
+            raise TypeError("assets.documents is not a list")
+    return assets, places
 
 
-def _mend(data: bytes) -> tuple[Fields, Fields, list[msgspec.Raw]]:
-    """Take apart a file that is not quite JSON or not quite UTF-8, so that only its bad documents are lost.
-
-    Python's own parser lets NaN and lone surrogates pass; written again they are still what they
-    were, and the typed decoder rejects just the documents that have them.
-    """
-    value = json.loads(data.decode("utf-8", "surrogateescape"))
-    if not isinstance(value, dict):
-        raise TypeError("it is not a JSON object")
-    assets = value.pop("assets", None)
-    assets = {} if assets is None else assets
-    if not isinstance(assets, dict):
-        raise TypeError("assets is not a JSON object")
-    documents = assets.pop("documents", None)
-    documents = [] if documents is None else documents
-    if not isinstance(documents, list):
-        raise TypeError("assets.documents is not a list")
-    top = {k: msgspec.Raw(json.dumps(v, allow_nan=False).encode()) for k, v in value.items()}
-    rest = {k: msgspec.Raw(json.dumps(v, allow_nan=False).encode()) for k, v in assets.items()}
-    return top, rest, [msgspec.Raw(json.dumps(d).encode()) for d in documents]
+def _checked(value: bytes) -> msgspec.Raw:
+    value.decode("utf-8")
+    msgspec.json.decode(value, type=msgspec.Raw)
+    return msgspec.Raw(value)
 
 
 def encode_document(

@@ -7,68 +7,54 @@ publishes no specification of it, nor the unit of its offsets.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import assert_never
 
 import msgspec
 
-from labelbridge.errors import LabelbridgeError
+from labelbridge.labels._azureml_wire import (
+    AmlSpan,
+    ClassRow,
+    ClassRowWithText,
+    SpanRow,
+    SpanRowWithText,
+    any_json,
+    class_row,
+    span_row,
+    url_row,
+)
+from labelbridge.labels._azureml_write import unit_written, write
 from labelbridge.labels.checks import (
     MAX_DOCUMENT,
     MAX_SPAN,
     CategoryRules,
     bounds_in_utf16,
     check_class_count,
-    check_row,
     text_of,
 )
 from labelbridge.labels.codes import Code, RejectedRowError
 from labelbridge.labels.lines import MAX_LINE_BYTES
-from labelbridge.labels.offsets import InvalidTextError, Text, Texts
-from labelbridge.labels.paths import UrlStyle, candidates, url_prefix
+from labelbridge.labels.offsets import InlineTexts, InvalidTextError, Text, Texts
+from labelbridge.labels.paths import candidates, plain
 from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, quarantined
+from labelbridge.labels.spill import Seen
 from labelbridge.model import OffsetUnit, ProjectKind
+
+__all__ = ["RowReader", "documents_named", "read", "unit_written", "write"]
 
 _BOM = b"\xef\xbb\xbf"
 """Taken off any line, not only the first: `lines` may be several files one after the other."""
 
 
-class _AmlSpan(msgspec.Struct, gc=False):
-    label: str
-    start: int = msgspec.field(name="offsetStart")
-    end: int = msgspec.field(name="offsetEnd")
+_DECODERS: dict[ProjectKind, msgspec.json.Decoder[SpanRow] | msgspec.json.Decoder[ClassRow]] = {
+    ProjectKind.ENTITIES: span_row,
+    ProjectKind.SINGLE_LABEL: class_row,
+    ProjectKind.MULTI_LABEL: class_row,
+}
 
-
-# The confidence of a label is not carried: Language has no place for it. Hence no field for it here.
-class _SpanRow(msgspec.Struct, gc=False):
-    image_url: str
-    label: list[_AmlSpan]
-
-
-class _ClassRow(msgspec.Struct, gc=False):
-    image_url: str
-    label: str | list[str]
-
-
-class _UrlRow(msgspec.Struct, gc=False):
-    image_url: str
-
-
-class _SpanRowOut(msgspec.Struct, gc=False):
-    image_url: str
-    label: list[_AmlSpan]
-    label_confidence: list[float]
-
-
-class _ClassRowOut(msgspec.Struct, gc=False):
-    image_url: str
-    label: str | list[str]
-    label_confidence: float | list[float]
-
-
-_span_row = msgspec.json.Decoder(_SpanRow)
-_class_row = msgspec.json.Decoder(_ClassRow)
-_url_row = msgspec.json.Decoder(_UrlRow)
-_any_json = msgspec.json.Decoder()
+_WITH_TEXT: dict[ProjectKind, msgspec.json.Decoder[SpanRow] | msgspec.json.Decoder[ClassRow]] = {
+    ProjectKind.ENTITIES: msgspec.json.Decoder(SpanRowWithText),
+    ProjectKind.SINGLE_LABEL: msgspec.json.Decoder(ClassRowWithText),
+    ProjectKind.MULTI_LABEL: msgspec.json.Decoder(ClassRowWithText),
+}
 
 
 def read(
@@ -81,8 +67,9 @@ def read(
     datastore: str | None,
     source: str,
     for_language: bool = True,
+    settle: OffsetUnit | None = None,
 ) -> Iterator[LabeledDocument | Quarantined]:
-    """Read rows, one result for each line that is not blank, in order, with bounded memory per row.
+    """Read rows, one result for each line that is not blank, in order, with bounded memory.
 
     Args:
         lines: lines as bytes, with or without their line end (see `lines.split` for streams).
@@ -93,51 +80,80 @@ def read(
         datastore: the only datastore that rows may point to; None allows any.
         source: name of the file, for the quarantine.
         for_language: also quarantine what Language would refuse (names, lengths of spans and documents).
+        settle: with `auto`, how a document is read that could be read either way (see `vote`).
     """
-    if texts is None and kind is ProjectKind.ENTITIES:
-        raise ValueError("entities cannot be read without their texts")
-    reader = _Reader(kind, unit, texts, CategoryRules(categories, for_language=for_language))
-    reader.datastore, reader.for_language, reader.source = datastore, for_language, source
-    for number, line in enumerate(lines, 1):
-        row = line.removeprefix(_BOM)
-        if row and not row.isspace():
-            yield reader.one(number, row)
+    reader = RowReader(
+        kind=kind,
+        unit=unit,
+        texts=texts,
+        categories=categories,
+        datastore=datastore,
+        for_language=for_language,
+        settle=settle,
+    )
+    return reader.read(lines, source)
 
 
-class _Reader:
-    """State of one `read`: what never changes, and the documents seen so far."""
-
-    datastore: str | None
-    for_language: bool
-    source: str
+class RowReader:
+    """Reads the rows of one labeling project, which may stand in several files."""
 
     def __init__(
-        self, kind: ProjectKind, unit: OffsetUnit, texts: Texts | None, rules: CategoryRules
+        self,
+        *,
+        kind: ProjectKind,
+        unit: OffsetUnit,
+        texts: Texts | None,
+        categories: Collection[str] | None,
+        datastore: str | None,
+        for_language: bool = True,
+        settle: OffsetUnit | None = None,
     ) -> None:
+        """See `read` for the arguments."""
+        if texts is None and kind is ProjectKind.ENTITIES:
+            raise ValueError("entities cannot be read without their texts")
         self._kind = kind
         self._unit = unit
+        self._settle = settle
         self._texts = texts
-        self._rules = rules
-        self._decoder: msgspec.json.Decoder[_SpanRow] | msgspec.json.Decoder[_ClassRow] = (
-            _span_row if kind is ProjectKind.ENTITIES else _class_row
-        )
-        self._first_line: dict[str, int] = {}
+        self._inline = texts if isinstance(texts, InlineTexts) else None
+        self._rules = CategoryRules(categories, for_language=for_language)
+        self._datastore = datastore
+        self._for_language = for_language
+        self._decoder = (_DECODERS if self._inline is None else _WITH_TEXT)[kind]
+        self._seen = Seen()
+        self._lines = 0
+        self._sources: list[tuple[int, str]] = []
+        self._prefix = "\0"
 
-    def one(self, number: int, line: bytes) -> LabeledDocument | Quarantined:
+    def read(self, lines: Iterable[bytes], source: str) -> Iterator[LabeledDocument | Quarantined]:
+        """Rows of one file; a document that an earlier file had is there twice."""
+        before = self._lines
+        self._sources.append((before, source))
+        for number, line in enumerate(lines, 1):
+            self._lines = before + number
+            row = line.removeprefix(_BOM)
+            if row and not row.isspace():
+                yield self._one(source, number, row)
+
+    def _one(self, source: str, number: int, line: bytes) -> LabeledDocument | Quarantined:
         document: str | None = None
         try:
             row = self._decode(line)
-            document, text = self._find(row.image_url)
+            document, text = self._find(row)
             result = self._row(document, text, row)
-            first = self._first_line.setdefault(document, number)
-            if first != number:
-                raise RejectedRowError(Code.DUPLICATE_DOCUMENT, f"line {first} was for this document")
+            first = self._seen.first(document, self._lines)
+            if first != self._lines:
+                raise RejectedRowError(Code.DUPLICATE_DOCUMENT, f"{self._place(first)} was for this document")
         except RejectedRowError as no:
             document = document or self._named(line)
-            return quarantined(no.code, no.reason, line, source=self.source, line=number, document=document)
+            return quarantined(no.code, no.reason, line, source=source, line=number, document=document)
         return result
 
-    def _decode(self, line: bytes) -> _SpanRow | _ClassRow:
+    def _place(self, line: int) -> str:
+        before, source = next(s for s in reversed(self._sources) if s[0] < line)
+        return f"line {line - before}" + ("" if source == self._sources[-1][1] else f" of {source}")
+
+    def _decode(self, line: bytes) -> SpanRow | ClassRow:
         if len(line) > MAX_LINE_BYTES:
             raise RejectedRowError(Code.LINE_TOO_LONG, f"a line of more than {MAX_LINE_BYTES} bytes")
         try:
@@ -145,10 +161,19 @@ class _Reader:
         except (ValueError, RecursionError) as error:
             raise _why_not(line, error) from error
 
-    def _find(self, url: str) -> tuple[str, Text | None]:
-        names = candidates(url, self.datastore)
+    def _find(self, row: SpanRow | ClassRow) -> tuple[str, Text | None]:
+        url = row.image_url
+        name = url[len(self._prefix) :] if url.startswith(self._prefix) else ""
+        if plain(name):
+            names: tuple[str, ...] = (name,)
+        else:
+            names = candidates(url, self._datastore)
+            if url.endswith(names[0]):
+                self._prefix = url[: len(url) - len(names[0])]
         if self._texts is None:
             return names[0], None
+        if self._inline is not None:
+            return names[0], self._inline.put(names[0], _text_in(row))
         if len(names) > 1:
             there = tuple(name for name in names if _exists(name, self._texts))
             if len(there) > 1:
@@ -158,8 +183,10 @@ class _Reader:
 
     def _named(self, line: bytes) -> str | None:
         """The document that a rejected line is about, if that much can be read."""
+        if len(line) > MAX_LINE_BYTES:
+            return None
         try:
-            names = candidates(_url_row.decode(line[: MAX_LINE_BYTES + 1]).image_url, self.datastore)
+            names = candidates(url_row.decode(line).image_url, self._datastore)
         except (ValueError, RecursionError, RejectedRowError):
             return None
         if self._texts is not None:
@@ -168,11 +195,11 @@ class _Reader:
                     return name
         return names[0]
 
-    def _row(self, document: str, text: Text | None, row: _SpanRow | _ClassRow) -> LabeledDocument:
-        if self.for_language and text is not None and text.utf16_length > MAX_DOCUMENT:
+    def _row(self, document: str, text: Text | None, row: SpanRow | ClassRow) -> LabeledDocument:
+        if self._for_language and text is not None and text.utf16_length > MAX_DOCUMENT:
             raise RejectedRowError(Code.DOCUMENT_TOO_LONG, f"a text of {text.utf16_length} UTF-16 units")
-        if isinstance(row, _SpanRow):
-            assert text is not None  # `read` refuses entities without texts
+        if isinstance(row, SpanRow):
+            assert text is not None  # the constructor refuses entities without texts
             return LabeledDocument(document=document, spans=self._spans(row.label, text))
         if isinstance(row.label, list):
             classes = tuple(row.label)
@@ -185,19 +212,28 @@ class _Reader:
         check_class_count(self._kind, classes)
         return LabeledDocument(document=document, classes=classes)
 
-    def _spans(self, found: list[_AmlSpan], text: Text) -> tuple[Span, ...]:
+    def _spans(self, found: list[AmlSpan], text: Text) -> tuple[Span, ...]:
         known, check = self._rules.known, self._rules.check
         for span in found:
             if span.label not in known:
                 check(span.label)
-        bounds = bounds_in_utf16([(span.start, span.end) for span in found], self._unit, text)
-        if self.for_language:
+        bounds = bounds_in_utf16(
+            [(span.start, span.end) for span in found], self._unit, text, settle=self._settle
+        )
+        if self._for_language:
             for start, end in bounds:
                 if end - start > MAX_SPAN:
                     raise RejectedRowError(Code.SPAN_TOO_LONG, f"a span of {end - start} UTF-16 units")
         return tuple(
             [Span(start, end - start, span.label) for (start, end), span in zip(bounds, found, strict=True)]
         )
+
+
+def _text_in(row: SpanRow | ClassRow) -> str:
+    text = row.text if isinstance(row, SpanRowWithText | ClassRowWithText) else None
+    if text is None:
+        raise RejectedRowError(Code.DOCUMENT_MISSING, "the row carries no text")
+    return text
 
 
 def _exists(document: str, texts: Texts) -> bool:
@@ -210,7 +246,7 @@ def _exists(document: str, texts: Texts) -> bool:
 def _why_not(line: bytes, error: Exception) -> RejectedRowError:
     """Tell bytes that are no JSON from JSON that is no row."""
     try:
-        _any_json.decode(line)
+        any_json.decode(line)
     except UnicodeDecodeError as bad:
         return RejectedRowError(Code.INVALID_UTF8, f"the row: {bad.reason}")
     except RecursionError:
@@ -231,75 +267,6 @@ def documents_named(lines: Iterable[bytes], *, datastore: str | None = None) -> 
         if len(row) > MAX_LINE_BYTES:
             continue
         try:
-            yield from candidates(_url_row.decode(row).image_url, datastore)
+            yield from candidates(url_row.decode(row).image_url, datastore)
         except (ValueError, RecursionError, RejectedRowError):
             continue
-
-
-def unit_written(unit: OffsetUnit) -> OffsetUnit:
-    """The unit that `write` uses: `auto` writes UTF-16, which is our choice (a browser's own unit).
-
-    What was written is to be read back in this unit, because `auto` may not be able to tell.
-    """
-    return OffsetUnit.UTF16 if unit is OffsetUnit.AUTO else unit
-
-
-def write(
-    rows: Iterable[LabeledDocument],
-    *,
-    kind: ProjectKind,
-    unit: OffsetUnit,
-    texts: Texts | None,
-    datastore: str,
-    style: UrlStyle = "AmlDatastore",
-) -> Iterator[bytes]:
-    r"""Write rows as lines, each with its `\n`; every label with confidence 1.0.
-
-    Args:
-        rows: labels in UTF-16 units.
-        kind: the project's kind.
-        unit: what the offsets written shall count (see `unit_written`).
-        texts: the documents; None for classification, or if no document has to be looked at.
-        datastore: name of the datastore that holds the documents.
-        style: how a document is spelled; its name is written as it is, not percent-encoded.
-
-    Raises:
-        LabelbridgeError: `labels_quarantined` for a row that does not fit its document or kind. Nothing
-            is left out silently; use `checks.checked` before to set such rows aside.
-    """
-    unit, prefix = unit_written(unit), url_prefix(datastore, style)
-    if texts is None and kind is ProjectKind.ENTITIES and unit is OffsetUnit.CODEPOINT:
-        raise ValueError("code points cannot be written without the texts")
-    rules = CategoryRules(None, for_language=False)
-    encoder = msgspec.json.Encoder()
-    for row in rows:
-        try:
-            check_row(row, kind=kind, texts=texts, rules=rules)
-        except RejectedRowError as no:
-            raise LabelbridgeError(
-                "labels_quarantined", f"{row.document}: {no.reason} ({no.code.value})"
-            ) from no
-        yield encoder.encode(_out(row, kind, unit, texts, prefix + row.document)) + b"\n"
-
-
-def _out(
-    row: LabeledDocument, kind: ProjectKind, unit: OffsetUnit, texts: Texts | None, url: str
-) -> _SpanRowOut | _ClassRowOut:
-    match kind:
-        case ProjectKind.ENTITIES:
-            text = texts.get(row.document) if texts is not None and unit is OffsetUnit.CODEPOINT else None
-            spans = [_span_out(span, text) for span in row.spans]
-            return _SpanRowOut(image_url=url, label=spans, label_confidence=[1.0] * len(spans))
-        case ProjectKind.MULTI_LABEL:
-            classes = list(row.classes)
-            return _ClassRowOut(image_url=url, label=classes, label_confidence=[1.0] * len(classes))
-        case ProjectKind.SINGLE_LABEL:
-            return _ClassRowOut(image_url=url, label=row.classes[0], label_confidence=1.0)
-        case _:
-            assert_never(kind)
-
-
-def _span_out(span: Span, text: Text | None) -> _AmlSpan:
-    if text is None:
-        return _AmlSpan(label=span.category, start=span.start, end=span.end)
-    return _AmlSpan(label=span.category, start=text.to_codepoint(span.start), end=text.to_codepoint(span.end))

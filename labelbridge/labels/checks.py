@@ -95,10 +95,13 @@ def check_class_count(kind: ProjectKind, classes: Sequence[str]) -> None:
     raise RejectedRowError(Code.MISSING_LABEL, "no class in a single-label project")
 
 
-def bounds_in_utf16(bounds: Iterable[Bounds], unit: OffsetUnit, text: Text) -> list[Bounds]:
+def bounds_in_utf16(
+    bounds: Iterable[Bounds], unit: OffsetUnit, text: Text, *, settle: OffsetUnit | None = None
+) -> list[Bounds]:
     """Read spans of one document in `unit` and give them in UTF-16 units, in the same order.
 
-    `auto` decides where exactly one reading is valid, or both mean the same.
+    `auto` decides where exactly one reading is valid, or both mean the same; where both are valid and
+    mean other text, `settle` decides if it is given.
 
     Raises:
         RejectedRowError: `span_out_of_range`, `empty_span`, `span_splits_pair`, `ambiguous_offset_unit`.
@@ -109,10 +112,10 @@ def bounds_in_utf16(bounds: Iterable[Bounds], unit: OffsetUnit, text: Text) -> l
         return bounds
     if unit is OffsetUnit.CODEPOINT:
         return _from_codepoints(bounds, text)
-    return _decide(bounds, text)
+    return _decide(bounds, text, settle)
 
 
-def _decide(bounds: list[Bounds], text: Text) -> list[Bounds]:
+def _decide(bounds: list[Bounds], text: Text, settle: OffsetUnit | None) -> list[Bounds]:
     try:
         converted = _from_codepoints(bounds, text)
     except RejectedRowError:
@@ -123,12 +126,27 @@ def _decide(bounds: list[Bounds], text: Text) -> list[Bounds]:
         _check_utf16(bounds, text)
     except RejectedRowError:
         return converted
-    if converted != bounds:
+    if converted != bounds and settle is OffsetUnit.CODEPOINT:
+        return converted
+    if converted != bounds and settle is not OffsetUnit.UTF16:
         raise RejectedRowError(
             Code.AMBIGUOUS_OFFSET_UNIT,
             "the spans are valid as UTF-16 units and as code points, and mean other text",
         )
     return bounds
+
+
+def unit_shown(bounds: Iterable[Bounds], text: Text) -> OffsetUnit | None:
+    """The only unit in which these spans fit their document; None if both do or none does."""
+    bounds = list(bounds)
+    readings = []
+    for unit, check in ((OffsetUnit.UTF16, _check_utf16), (OffsetUnit.CODEPOINT, _from_codepoints)):
+        try:
+            check(bounds, text)
+        except RejectedRowError:
+            continue
+        readings.append(unit)
+    return readings[0] if len(readings) == 1 else None
 
 
 def _from_codepoints(bounds: list[Bounds], text: Text) -> list[Bounds]:
@@ -181,6 +199,18 @@ def check_row(row: LabeledDocument, *, kind: ProjectKind, texts: Texts | None, r
         bounds_in_utf16(bounds, OffsetUnit.UTF16, text_of(row.document, texts))
 
 
+def check_limits(row: LabeledDocument, texts: Texts | None) -> None:
+    """Raise RejectedRowError `span_too_long` or `document_too_long` for what Language does not take."""
+    for span in row.spans:
+        if span.length > MAX_SPAN:
+            raise RejectedRowError(Code.SPAN_TOO_LONG, f"a span of {span.length} UTF-16 units")
+    if texts is None:
+        return
+    length = text_of(row.document, texts).utf16_length
+    if length > MAX_DOCUMENT:
+        raise RejectedRowError(Code.DOCUMENT_TOO_LONG, f"a text of {length} UTF-16 units")
+
+
 def checked(
     rows: Iterable[LabeledDocument | Quarantined],
     *,
@@ -188,18 +218,22 @@ def checked(
     texts: Texts | None,
     categories: Collection[str] | None,
     source: str,
+    for_language: bool = False,
 ) -> Iterator[LabeledDocument | Quarantined]:
     """Pass rows through, and quarantine each that does not fit; what is quarantined already stays so.
 
-    For rows that were read without their texts, such as those of a Language project file.
+    For rows that were read without their texts, such as those of a Language project file. With
+    `for_language` also what Language would refuse is put aside: names, lengths of spans and documents.
     """
-    rules = CategoryRules(categories, for_language=False)
+    rules = CategoryRules(categories, for_language=for_language)
     for row in rows:
         if isinstance(row, Quarantined):
             yield row
             continue
         try:
             check_row(row, kind=kind, texts=texts, rules=rules)
+            if for_language:
+                check_limits(row, texts)
         except RejectedRowError as no:
             raw = msgspec.json.encode(row)
             yield quarantined(no.code, no.reason, raw, source=source, document=row.document)

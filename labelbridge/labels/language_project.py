@@ -6,7 +6,9 @@ Shape and units: Language's data-format pages and its authoring API (`projectFil
 and later). Offsets are UTF-16 units.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 import msgspec
 
@@ -17,6 +19,7 @@ from labelbridge.labels.codes import Code, RejectedRowError
 from labelbridge.labels.offsets import Texts
 from labelbridge.labels.paths import check_name
 from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, categories_used, quarantined
+from labelbridge.labels.spill import Seen
 from labelbridge.model import ProjectKind
 
 FILE_VERSION = "2022-05-01"
@@ -35,7 +38,15 @@ class LanguageProjectFile:
 
     @classmethod
     def parse(cls, data: bytes, source: str) -> "LanguageProjectFile":
-        """Read a project file; `source` names it in the quarantine.
+        """Read a project file from memory; see `open`."""
+        return cls.open(io.BytesIO(data), source)
+
+    @classmethod
+    def open(cls, file: BinaryIO, source: str) -> "LanguageProjectFile":
+        """Read a project file that may be of any size; `source` names it in the quarantine.
+
+        `file` must be seekable and stay open; its documents are read one block at a time whenever
+        rows are asked for. Only one thread may use the result.
 
         Tolerates a BOM, any case of `projectKind` and of its value, `projectKind` in one place only,
         and absent `metadata.settings`, categories, documents and datasets. Where both kinds are given and differ, the
@@ -45,7 +56,7 @@ class LanguageProjectFile:
             LabelbridgeError: `invalid_request` if it is no project file of a kind known here.
         """
         try:
-            parts = wire.parse(data)
+            parts = wire.parse(file)
         except (ValueError, TypeError, RecursionError) as error:
             raise LabelbridgeError("invalid_request", f"{source} is no project file: {error}") from error
         found = parts.assets_kind or parts.metadata_kind
@@ -107,21 +118,22 @@ class LanguageProjectFile:
         here: `checks.checked` does that.
         """
         rules = CategoryRules(self.categories or None, for_language=False)
-        seen: set[str] = set()
-        for index, raw in enumerate(self._parts.documents):
+        seen = Seen()
+        for index, raw, decoded in self._parts.documents.decoded(self.kind):
             document = None
             try:
-                entry = wire.decode_document(raw, self.kind)
+                entry = decoded if raw is None else wire.decode_document(raw, self.kind)
+                assert entry is not None
                 document = entry.location
                 row = self._row(entry, rules)
                 if row is None:
                     continue
-                if document in seen:
+                if seen.first(document, index) != index:
                     raise RejectedRowError(Code.DUPLICATE_DOCUMENT, "an earlier entry was for this document")
-                seen.add(document)
             except RejectedRowError as no:
                 reason = f"documents[{index}]: {no.reason}"
-                yield quarantined(no.code, reason, bytes(raw), source=self._source, document=document)
+                found = bytes(self._parts.documents.raw(index) if raw is None else raw)
+                yield quarantined(no.code, reason, found, source=self._source, document=document)
             else:
                 yield row
 
@@ -200,21 +212,22 @@ class LanguageProjectFile:
     ) -> Iterator[bytes]:
         """`with_labels` in pieces, one document at a time."""
         yield self._parts.head(self.kind, settings)
-        entries = self._parts.entries(self.kind)
+        documents, old = self._parts.documents, wire.Entries(self._parts.documents, self.kind)
         names = dict.fromkeys((*self.categories, *(categories or ())))
         rules = CategoryRules(None, for_language=False)
+        written = Seen()
         separator = b""
-        for row in rows:
-            entry = entries.pop(row.document, wire.Entry(None, labelled=False))
-            if entry.taken:
+        for number, row in enumerate(rows):
+            if written.first(row.document, number) != number:
                 raise LabelbridgeError("labels_quarantined", f"two rows for the document {row.document!r}")
-            entries[row.document] = wire.TAKEN
             names.update(dict.fromkeys(categories_used((row,))))
-            yield separator + self._document(row, entry.raw, texts, rules)
+            found = old.get(row.document)
+            raw = None if found is None else documents.raw(found[0])
+            yield separator + self._document(row, raw, texts, rules)
             separator = b","
-        for entry in entries.values():
-            if entry.raw is not None and not entry.labelled:
-                yield separator + bytes(entry.raw)
+        for name, index in old.unlabelled():
+            if name not in written:
+                yield separator + bytes(documents.raw(index))
                 separator = b","
         yield self._parts.tail(self.kind, names)
 

@@ -135,3 +135,30 @@ class Documents:
 
     def __len__(self) -> int:
         return len(self._texts)
+
+
+class InlineTexts:
+    """Texts of a file whose rows carry them; a reader puts each in, whoever comes after asks for it.
+
+    Only the last `kept` are remembered: rows pass one after the other, from reader to writer.
+    """
+
+    def __init__(self, kept: int = 1024) -> None:
+        """`kept`: how many texts are remembered at least."""
+        self._kept = kept
+        self._texts: dict[str, Text] = {}
+        self._before: dict[str, Text] = {}
+        self.last: tuple[str, str] | None = None
+        """Document and text that came last."""
+
+    def put(self, document: str, text: str) -> Text:
+        """Measure and remember a document's text."""
+        if len(self._texts) >= self._kept:
+            self._before, self._texts = self._texts, {}
+        self.last = (document, text)
+        found = self._texts[document] = Text.of(text)
+        return found
+
+    def get(self, document: str, /) -> Text | None:
+        """The document's text if its row has just come by, else None."""
+        return self._texts.get(document) or self._before.get(document)

@@ -8,10 +8,12 @@ import re
 from typing import Literal
 from urllib.parse import unquote
 
+from labelbridge.errors import LabelbridgeError
 from labelbridge.labels.codes import Code, RejectedRowError
 
-UrlStyle = Literal["AmlDatastore", "azureml"]
-"""How the writer spells a document: `AmlDatastore://store/path` or `azureml://datastores/store/paths/path`."""
+UrlStyle = Literal["AmlDatastore", "azureml", "azureml-long"]
+"""How the writer spells a document: `AmlDatastore://store/path`, `azureml://datastores/store/paths/path`,
+or the same with subscription, resource group and workspace before `datastores`."""
 
 _LABELING = re.compile(r"AmlDatastore://([^/]+)/(.*)", re.IGNORECASE | re.DOTALL)
 _AZUREML = re.compile(
@@ -19,6 +21,12 @@ _AZUREML = re.compile(
     r"(?:providers/[^/]+/)?workspaces/[^/]+/)?datastores/([^/]+)/paths/(.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_WORKSPACE = re.compile(
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/"
+    r"Microsoft\.MachineLearningServices/workspaces/([^/]+)",
+    re.IGNORECASE,
+)
+_DOTS = (".", "..")
 _SEPARATOR = re.compile(r"[/\\]")
 MAX_BLOB_NAME = 1024
 """Characters in the name of a blob, at most (Azure Storage)."""
@@ -65,10 +73,35 @@ def check_name(path: str) -> None:
         raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a path that leaves the container: {path!r}")
 
 
-def url_prefix(datastore: str, style: UrlStyle) -> str:
-    """What stands before the document's name, which follows as it is: nothing is percent-encoded."""
+def plain(path: str) -> bool:
+    """True if `path` is surely one document at the container's root, in one spelling; a quick look."""
+    return not (
+        "/" in path or "%" in path or "\\" in path or not path or path in _DOTS or len(path) > MAX_BLOB_NAME
+    )
+
+
+def url_prefix(datastore: str, style: UrlStyle, workspace: str | None = None) -> str:
+    """What stands before the document's name, which follows as it is: nothing is percent-encoded.
+
+    Args:
+        datastore: name of the datastore.
+        style: see `UrlStyle`.
+        workspace: ARM id of the workspace, for the long style only.
+
+    Raises:
+        LabelbridgeError: `input_invalid` if the long style lacks its workspace.
+    """
+    if style == "AmlDatastore":
+        return f"AmlDatastore://{datastore}/"
+    if style == "azureml":
+        return f"azureml://datastores/{datastore}/paths/"
+    match = _WORKSPACE.fullmatch((workspace or "").rstrip("/"))
+    if match is None:
+        raise LabelbridgeError(
+            "input_invalid", f"A long azureml:// path needs the ARM id of a workspace, not {workspace!r}."
+        )
+    subscription, group, name = match.groups()
     return (
-        f"AmlDatastore://{datastore}/"
-        if style == "AmlDatastore"
-        else f"azureml://datastores/{datastore}/paths/"
+        f"azureml://subscriptions/{subscription}/resourcegroups/{group}"
+        f"/workspaces/{name}/datastores/{datastore}/paths/"
     )

@@ -9,18 +9,24 @@ is the order of the UTF-8 bytes too). Offsets are UTF-16 units.
 """
 
 import hashlib
-import itertools
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 import msgspec
 
 from labelbridge.errors import LabelbridgeError
+from labelbridge.labels.lines import MAX_LINE_BYTES
 from labelbridge.labels.rows import LabeledDocument, Span
+from labelbridge.labels.spill import in_order
 from labelbridge.model import ProjectKind
 
 SCHEMA_VERSION = 1
 FORMAT = "labelbridge-snapshot"
+MAX_HEADER = 16 << 20
+"""Bytes of the first line, at most: it holds the project's categories."""
+_READ = 1 << 16
 
 
 class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,34 +66,59 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> Iterator[LabeledDocument]:
         """The rows, sorted by document."""
-        return _rows(self.content)
+        return stored_rows(io.BytesIO(self.content))
 
     def by_document(self) -> dict[str, LabeledDocument]:
         """The rows by document."""
         return {row.document: row for row in self.rows()}
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot holds, without its content."""
+
+    id: str
+    """sha256 of the content, hex."""
+    size: int
+    """Bytes of the content."""
+    header: SnapshotHeader
+    documents: int
+    labels: int
+    counts: dict[str, int]
+    """Labels by category, sorted by category."""
+
+
 def encode(
     rows: Iterable[LabeledDocument], *, kind: ProjectKind, project_key: str, categories: Sequence[str]
 ) -> Snapshot:
-    """Make the snapshot of `rows`; the order of rows and of labels in a row does not matter.
+    """Make the snapshot of `rows` in memory; see `write`."""
+    out = io.BytesIO()
+    made = write(rows, out, kind=kind, project_key=project_key, categories=categories)
+    return _snapshot(made, out.getvalue())
+
+
+def write(
+    rows: Iterable[LabeledDocument],
+    out: BinaryIO,
+    *,
+    kind: ProjectKind,
+    project_key: str,
+    categories: Sequence[str],
+) -> Summary:
+    """Write the snapshot of `rows`, in bounded memory; the order of rows and of labels does not matter.
 
     Raises:
         LabelbridgeError: `labels_quarantined` if a document is there twice.
     """
-    header = SnapshotHeader(kind=kind, project=project_key, categories=tuple(categories))
-    ordered = sorted(rows, key=_document)
-    for before, after in itertools.pairwise(ordered):
-        if before.document == after.document:
-            raise LabelbridgeError("labels_quarantined", f"two rows for the document {after.document!r}")
-    encoder = msgspec.json.Encoder()
-    counts: Counter[str] = Counter()
-    lines = [encoder.encode(header)]
-    for row in ordered:
-        _count(row, counts)
-        lines.append(encoder.encode(_line(row)))
-    content = b"\n".join(lines) + b"\n"
-    return _snapshot(content, header, len(ordered), counts)
+    tally = _Tally(SnapshotHeader(kind=kind, project=project_key, categories=tuple(categories)))
+    encode_line = msgspec.json.Encoder().encode
+    tally.add_bytes(out, msgspec.json.encode(tally.header) + b"\n")
+    last = None
+    for document, line in in_order((row.document, encode_line(_line(tally.counted(row)))) for row in rows):
+        if document == last:
+            raise LabelbridgeError("labels_quarantined", f"two rows for the document {document!r}")
+        last = document
+        tally.add_bytes(out, line + b"\n")
+    return tally.summary()
 
 
 def decode(content: bytes, *, expected_id: str | None = None) -> Snapshot:
@@ -98,16 +129,99 @@ def decode(content: bytes, *, expected_id: str | None = None) -> Snapshot:
     """
     if expected_id is not None and hashlib.sha256(content).hexdigest() != expected_id:
         raise LabelbridgeError("snapshot_unreadable", f"the content is not that of snapshot {expected_id}")
-    header = _header(content)
-    counts: Counter[str] = Counter()
-    documents, last = 0, None
-    for row in _rows(content):
-        if last is not None and row.document <= last:
-            raise LabelbridgeError("snapshot_unreadable", f"out of order at {row.document!r}")
-        last = row.document
-        documents += 1
-        _count(row, counts)
-    return _snapshot(content, header, documents, counts)
+    return _snapshot(verify(io.BytesIO(content)), content)
+
+
+def verify(file: BinaryIO) -> Summary:
+    """Read a whole snapshot, in bounded memory, and say what it holds.
+
+    Raises:
+        LabelbridgeError: `snapshot_unreadable`, as `decode`.
+    """
+    tally = _Tally(header(file))
+    for row in stored_rows(file):
+        tally.counted(row)
+    file.seek(0)
+    while block := file.read(_READ):
+        tally.add_bytes(None, block)
+    return tally.summary()
+
+
+def header(file: BinaryIO) -> SnapshotHeader:
+    """The header of a snapshot, from its first line."""
+    file.seek(0)
+    return _header(file.readline(MAX_HEADER))
+
+
+def stored_rows(file: BinaryIO) -> Iterator[LabeledDocument]:
+    """The rows of a snapshot, sorted by document, one at a time; the header must be that of a snapshot.
+
+    Raises:
+        LabelbridgeError: `snapshot_unreadable` at the first line that is none, or out of order.
+    """
+    file.seek(0)
+    if not file.readline(MAX_HEADER).endswith(b"\n"):
+        raise LabelbridgeError("snapshot_unreadable", "the header does not end")
+    decoder = msgspec.json.Decoder(_Line)
+    last: str | None = None
+    for number, line in enumerate(_lines(file), 2):
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("the line does not end")
+            found = decoder.decode(line)
+        except (ValueError, RecursionError) as error:
+            raise LabelbridgeError("snapshot_unreadable", f"line {number}: {error}") from error
+        if last is not None and found.document <= last:
+            raise LabelbridgeError("snapshot_unreadable", f"out of order at {found.document!r}")
+        last = found.document
+        yield LabeledDocument(
+            document=found.document,
+            spans=tuple([Span(*span) for span in found.spans]),
+            classes=found.classes,
+            dataset=found.dataset,
+            language=found.language,
+        )
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        yield line
+
+
+class _Tally:
+    """Counts and hashes a snapshot while it passes."""
+
+    def __init__(self, header: SnapshotHeader) -> None:
+        self.header = header
+        self._counts: Counter[str] = Counter()
+        self._documents = 0
+        self._size = 0
+        self._digest = hashlib.sha256()
+
+    def counted(self, row: LabeledDocument) -> LabeledDocument:
+        counts = self._counts
+        self._documents += 1
+        for span in row.spans:
+            counts[span.category] += 1
+        for name in row.classes:
+            counts[name] += 1
+        return row
+
+    def add_bytes(self, out: BinaryIO | None, data: bytes) -> None:
+        self._digest.update(data)
+        self._size += len(data)
+        if out is not None:
+            out.write(data)
+
+    def summary(self) -> Summary:
+        return Summary(
+            id=self._digest.hexdigest(),
+            size=self._size,
+            header=self.header,
+            documents=self._documents,
+            labels=self._counts.total(),
+            counts=dict(sorted(self._counts.items())),
+        )
 
 
 def same_labels(
@@ -124,10 +238,6 @@ def same_labels(
     return sorted(d for d in left.keys() | right.keys() if left.get(d, absent) != right.get(d, absent))
 
 
-def _document(row: LabeledDocument) -> str:
-    return row.document
-
-
 def _line(row: LabeledDocument) -> _Line:
     return _Line(
         document=row.document,
@@ -138,28 +248,20 @@ def _line(row: LabeledDocument) -> _Line:
     )
 
 
-def _count(row: LabeledDocument, counts: Counter[str]) -> None:
-    for span in row.spans:
-        counts[span.category] += 1
-    for name in row.classes:
-        counts[name] += 1
-
-
-def _snapshot(content: bytes, header: SnapshotHeader, documents: int, counts: Counter[str]) -> Snapshot:
+def _snapshot(made: Summary, content: bytes) -> Snapshot:
     return Snapshot(
-        id=hashlib.sha256(content).hexdigest(),
+        id=made.id,
         content=content,
-        header=header,
-        documents=documents,
-        labels=counts.total(),
-        counts=dict(sorted(counts.items())),
+        header=made.header,
+        documents=made.documents,
+        labels=made.labels,
+        counts=made.counts,
     )
 
 
-def _header(content: bytes) -> SnapshotHeader:
-    line, end, _ = content.partition(b"\n")
+def _header(line: bytes) -> SnapshotHeader:
     try:
-        if not end:
+        if not line.endswith(b"\n"):
             raise ValueError("the first line does not end")
         version = msgspec.json.decode(line, type=dict[str, object]).get("schema_version")
         if version != SCHEMA_VERSION:
@@ -172,27 +274,3 @@ def _header(content: bytes) -> SnapshotHeader:
     if header.format != FORMAT:
         raise LabelbridgeError("snapshot_unreadable", f"a file of format {header.format!r}")
     return header
-
-
-def _rows(content: bytes) -> Iterator[LabeledDocument]:
-    decoder = msgspec.json.Decoder(_Line)
-    start = content.find(b"\n") + 1
-    number = 1
-    while start and start < len(content):
-        end = content.find(b"\n", start)
-        number += 1
-        try:
-            if end < 0:
-                raise ValueError("the last line does not end")
-            line = decoder.decode(memoryview(content)[start:end])
-        except (ValueError, RecursionError) as error:
-            raise LabelbridgeError("snapshot_unreadable", f"line {number}: {error}") from error
-        spans = tuple([Span(*span) for span in line.spans])
-        yield LabeledDocument(
-            document=line.document,
-            spans=spans,
-            classes=line.classes,
-            dataset=line.dataset,
-            language=line.language,
-        )
-        start = end + 1

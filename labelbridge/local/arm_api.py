@@ -19,6 +19,7 @@ from labelbridge.local.rbac import Permission
 from labelbridge.local.tokens import Principal
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
+_SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
 
 
@@ -94,8 +95,8 @@ class ArmRouter:
     async def _serve(request: Request, route: ArmRoute, params: dict[str, str]) -> Response:
         context = context_of(request)
         principal = caller(request)
-        subscription = params.get("subscription", params.get("scope", ""))
-        context.quotas.take(f"arm/{subscription.casefold()}", context.config.arm_per_minute)
+        found = _SUBSCRIPTION.search(request.url.path)
+        context.quotas.take(f"arm/{found[1].casefold() if found else ''}", context.config.arm_per_minute)
         version = _api_version(request, route)
         return await route.handler(ArmCall(request, context, principal, params, version))
 

@@ -16,8 +16,8 @@ from labelbridge.local.api import (
     LABELING_VERSION,
     LANGUAGE,
     MACHINE_LEARNING_VERSION,
-    CallError,
     Caller,
+    CallError,
     segment,
 )
 from labelbridge.local.folders import ProjectFolder

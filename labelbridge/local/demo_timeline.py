@@ -39,7 +39,9 @@ class Timeline:
         if not self.console.is_terminal:
             yield
             return
-        with Live(console=self.console, refresh_per_second=8, get_renderable=self._line) as live:
+        with Live(
+            console=self.console, refresh_per_second=8, transient=True, get_renderable=self._line
+        ) as live:
             self._live = live
             yield
             self._live = None

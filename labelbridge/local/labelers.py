@@ -116,6 +116,10 @@ class Labelers:
         for thread in self._threads:
             thread.join()
         self._threads = []
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended somebody's work early."""
         if self._failure is not None:
             raise self._failure
 

@@ -1,9 +1,10 @@
 """One authoring request: who asks, of which resource, in which version, and may they.
 
-Prevents a route that forgets a rule: every authoring route is made by `route`, which checks the
+Prevents a route that forgets a rule: every authoring route is made by `routes`, which checks the
 token, the resource, the version, the quota and the role before the handler runs.
 """
 
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,12 @@ from labelbridge.local.tokens import Principal
 BASE = "/language/authoring/analyze-text/projects"
 """Path below the resource's endpoint."""
 STABLE_VERSIONS = frozenset({"2022-05-01", "2023-04-01"})
+OLDER_PREVIEWS = frozenset(
+    {"2022-03-01-preview", "2022-05-15-preview", "2022-07-01-preview", "2022-10-01-preview"}
+)
+"""Previews from before the connection's settings; here they do what the stable versions do."""
 PREVIEW_VERSIONS = frozenset({"2023-04-15-preview", "2024-11-15-preview", "2025-05-15-preview"})
-"""Previews that know the connection's settings; older previews are not served here."""
+"""Previews that know the connection's settings."""
 STRING_INDEX_TYPE = "Utf16CodeUnit"
 PAGE = 100
 """Most items in one page of a list unless `maxpagesize` says less (our choice)."""
@@ -77,9 +82,13 @@ class Call:
     async def body(self) -> dict[str, Any]:
         """The request's JSON object; 400 in the Language service's terms if it is none."""
         try:
-            return await json_body(self.request)
+            body = await json_body(self.request)
+            json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
         except AzureError as error:
             raise invalid(error.message, inner="InvalidRequestBodyFormat") from None
+        except ValueError as error:  # a NaN or half a surrogate pair, which could not be sent back
+            raise invalid(f"The body is not JSON: {error}", inner="InvalidRequestBodyFormat") from None
+        return body
 
     def start(self, kind: JobKind, project: str, request: Mapping[str, Any], seconds: float) -> Job:
         """Queue a job in a transaction of its own."""
@@ -196,22 +205,28 @@ def account_named(context: Context, name: str) -> LanguageAccount:
 Handler = Callable[[Call], Awaitable[Response]]
 
 
-def route(
-    context: Context, jobs: Jobs, method: str, path: str, handler: Handler, permission: Permission
-) -> Route:
-    """The route of one authoring operation; `path` is below the projects collection."""
-
-    async def endpoint(request: Request) -> Response:
-        return await handler(_admit(context, jobs, request, permission))
-
-    return Route(f"/cognitive/{{account}}{BASE}{path}", endpoint, methods=[method], name=handler.__name__)
-
-
 def routes(
     context: Context, jobs: Jobs, table: Iterable[tuple[str, str, Handler, Permission]]
 ) -> list[Route]:
-    """The routes of a table of (method, path, handler, permission)."""
-    return [route(context, jobs, *row) for row in table]
+    """The routes of a table of (method, path below the projects collection, handler, permission).
+
+    Each stands twice: ARM gives out a resource's endpoint with a slash at its end, and the official
+    client appends a path that begins with one.
+    """
+    return [
+        Route(f"{prefix}{BASE}{path}", _endpoint(context, jobs, handler, permission), methods=[method])
+        for prefix in ("/cognitive/{account}", "/cognitive/{account}/")
+        for method, path, handler, permission in table
+    ]
+
+
+def _endpoint(
+    context: Context, jobs: Jobs, handler: Handler, permission: Permission
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await handler(_admit(context, jobs, request, permission))
+
+    return endpoint
 
 
 def _admit(context: Context, jobs: Jobs, request: Request, permission: Permission) -> Call:
@@ -220,7 +235,7 @@ def _admit(context: Context, jobs: Jobs, request: Request, permission: Permissio
     _take_quota(context, account, request.method)
     context.rbac.require(principal, account.id, permission, path=request.url.path)
     version = request.query_params.get("api-version", "")
-    if version not in STABLE_VERSIONS | PREVIEW_VERSIONS:
+    if version not in STABLE_VERSIONS | OLDER_PREVIEWS | PREVIEW_VERSIONS:
         raise invalid(f"The api-version {version!r} is missing or not supported.", target="api-version")
     return Call(
         context=context,

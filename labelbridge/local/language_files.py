@@ -209,6 +209,8 @@ def check_documents(
             _check_text(location, texts[location], limits)
         try:
             labels = _shaped(file.kind, document)
+            if file.kind is ProjectKind.ENTITIES:
+                _check_regions(document, texts.get(location))
             if labels is not None:
                 longest = limits.max_entity_characters
                 language_labels.check(
@@ -216,6 +218,17 @@ def check_documents(
                 )
         except language_labels.InvalidLabelsError as refused:
             raise InvalidFileError(f"Document {location}: {refused.message}") from None
+
+
+def _check_regions(document: Mapping[str, Any], text: Utf16Text | None) -> None:
+    for region in document.get("entities") or []:
+        offset, length = region.get("regionOffset"), region.get("regionLength")
+        if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
+            raise language_labels.InvalidLabelsError("regionOffset and regionLength must be whole numbers.")
+        if text is not None and offset + length > text.length:
+            raise language_labels.InvalidLabelsError(
+                f"A region ends at {offset + length}, beyond the document's {text.length} characters."
+            )
 
 
 def _check_text(location: str, text: Utf16Text | None, limits: LanguageConfig) -> None:

@@ -108,14 +108,14 @@ def read_log(caller: Caller, subjects: Mapping[str, Studio]) -> list[Entry]:
         found += [
             Entry(
                 row["sequence"],
-                wanted[row["subject"]],
+                wanted[row["subject"].casefold()],
                 row["event"],
                 row["document"],
                 datetime.fromisoformat(row["time"]),
                 row["labels"],
             )
             for row in rows
-            if row["subject"] in wanted
+            if row["subject"].casefold() in wanted
         ]
 
 

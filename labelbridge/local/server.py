@@ -37,7 +37,7 @@ from labelbridge.local.quotas import Quotas
 from labelbridge.local.rbac import Rbac
 from labelbridge.local.state import State
 from labelbridge.local.tokens import Tokens
-from labelbridge.local.transports import RememberingProtocol
+from labelbridge.local.transports import RememberingProtocol, abort_all
 
 SCHEMAS = (
     tokens.SCHEMA,
@@ -48,6 +48,8 @@ SCHEMAS = (
     labeling_store.SCHEMA,
 )
 """Helper tables of the Language part are added by `language_routes`, which gets the open state."""
+LAST_WORDS = 0.2
+"""Seconds that requests in flight have when the server is told to end."""
 _log = structlog.get_logger()
 
 
@@ -128,6 +130,7 @@ async def serve(config: LocalConfig) -> None:
         context.faults.remove()
         for server in servers:
             server.should_exit = True
+        loop.call_later(LAST_WORDS, abort_all)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

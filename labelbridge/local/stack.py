@@ -159,6 +159,11 @@ class Stack:
             storage_endpoint=f"https://127.0.0.1:{ports['azurite']}/{{account}}",
         )
 
+    @property
+    def offset_unit(self) -> str:
+        """Unit in which this Azure ML studio counts spans: `utf16` or `codepoint`."""
+        return self._config().offset_unit
+
     def environment(self, principal: str) -> dict[str, str]:
         """Variables for a process that runs as that principal; see `env.environment`."""
         return env.environment(
@@ -166,7 +171,7 @@ class Stack:
             principal,
             temporal_address=self.temporal.address,
             temporal_ui=self.temporal.ui_address,
-            offset_unit=self._config().offset_unit,
+            offset_unit=self.offset_unit,
             timing=self._timing,
         )
 

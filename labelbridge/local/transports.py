@@ -30,6 +30,12 @@ class RememberingProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
 
+def abort_all() -> None:
+    """Cut every connection, so that a server that was told to end does not wait for idle clients."""
+    for transport in list(_OPEN.values()):
+        transport.abort()
+
+
 def abort_connection(scope: Scope) -> None:
     """Cut the connection that this request came on; the client sees a reset."""
     transport = _OPEN.get(tuple(scope["client"])) if scope.get("client") else None

@@ -1,17 +1,17 @@
-"""Fixtures of the command line's tests."""
+"""Runs the command line in processes of its own, as an operator of the shared stack would."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from labelbridge.local import processes
-from labelbridge.local.temporal import TemporalServer
+from labelbridge.local.stack import Stack
 
-RESOURCE = "/subscriptions/0/resourceGroups/rehearsal/providers/Microsoft.CognitiveServices/accounts/contoso"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMAND = (sys.executable, "-m", "labelbridge.cli.main")
 
 
 @pytest.fixture
@@ -21,37 +21,24 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    """A real Temporal server without any worker."""
-    server = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def operator(stack: Stack) -> dict[str, str]:
+    """The environment of an operator of the stack."""
+    return os.environ | stack.environment("operator")
 
 
 @pytest.fixture(scope="session")
-def labelbridge() -> Run:
-    """Runs the command line in a process of its own, against a Temporal address."""
+def labelbridge(operator: dict[str, str]) -> Run:
+    """`labelbridge("status", "-o", "json")` runs a command to its end, without a terminal."""
 
-    def run(
-        *arguments: str, address: str, connect_timeout: str = "PT10S"
-    ) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "labelbridge.cli.main", *arguments],
+            [*COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
-            env=os.environ
-            | {
-                "LABELBRIDGE_TEMPORAL__ADDRESS": address,
-                "LABELBRIDGE_TEMPORAL__CONNECT_TIMEOUT": connect_timeout,
-                "LABELBRIDGE_LANGUAGE_RESOURCE": RESOURCE,
-                "LABELBRIDGE_ACTOR_OBJECT_ID": "00000000-0000-0000-0000-000000000001",
-            },
+            timeout=150,
+            env=operator | environment,
         )
 
     return run

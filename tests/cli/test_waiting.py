@@ -46,7 +46,7 @@ class ScriptedHandle:
             operation_id="000001-switch", kind=OperationKind.SWITCH, actor=Actor(object_id="o"), steps=steps
         )
 
-    async def result(self, timeout: timedelta | float | None = None) -> OperationResult:  # noqa: ASYNC109
+    async def result(self, timeout: timedelta | float | None = None) -> OperationResult:
         await self.looked.wait()
         if self._end is None:
             await asyncio.Event().wait()

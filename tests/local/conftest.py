@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.identity import DefaultAzureCredential
 
 from labelbridge.local import certificates
 from labelbridge.local.azurite import Azurite
@@ -13,6 +14,7 @@ from labelbridge.local.seed import Tenant
 from tests.local.servers import LocalAzure, shared_folder
 
 StartAzure = Callable[..., LocalAzure]
+SignIn = Callable[[str], DefaultAzureCredential]
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +68,18 @@ def shared() -> Path:
     if folder is None:
         pytest.skip("no shared fixtures: set LABELBRIDGE_SHARED or have ../shared beside the repository")
     return folder
+
+
+@pytest.fixture
+def sign_in(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+    """Makes `DefaultAzureCredential` that principal, by the variables that App Service sets.
+
+    They are read at each token request, so only the last who signed in is somebody.
+    """
+
+    def sign_in(name: str) -> DefaultAzureCredential:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", tenant.place.identity_endpoint)
+        monkeypatch.setenv("IDENTITY_HEADER", tenant.principals[name].identity_header)
+        return DefaultAzureCredential()
+
+    return sign_in

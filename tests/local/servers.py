@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 import urllib3
-from azure.identity import DefaultAzureCredential
 
-from labelbridge.local.api import LABELING_VERSION, MACHINE_LEARNING_VERSION, Caller, Place, Reply
+from labelbridge.local.api import LABELING_VERSION, MACHINE_LEARNING_VERSION, Caller, Place, Principal, Reply
 from labelbridge.local.azurite import Azurite
 from labelbridge.local.certificates import Certificates
 from labelbridge.local.config import BlobConfig, LanguageConfig, LocalConfig
@@ -102,6 +100,10 @@ class LocalAzure:
         """The seeded tenant: principals, roles, storage, Language resource, workspace."""
         return make_tenant(self.place)
 
+    def principal(self, name: str) -> Principal:
+        """Somebody of this tenant, made if not there."""
+        return Principal(**self.nobody.request("POST", "/local/principals", {"name": name}).body)
+
     def log(self) -> list[dict[str, Any]]:
         """Both studios' log."""
         entries: list[dict[str, Any]] = self.nobody.request("GET", "/studio/log").body["value"]
@@ -117,14 +119,6 @@ class LocalAzure:
 
     def clear_faults(self) -> None:
         self.nobody.request("DELETE", "/local/faults")
-
-
-def credential_of(tenant: Tenant, name: str) -> DefaultAzureCredential:
-    """`DefaultAzureCredential` of a principal, through the variables that App Service sets."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("IDENTITY_ENDPOINT", tenant.place.identity_endpoint)
-        environment.setenv("IDENTITY_HEADER", tenant.principals[name].identity_header)
-        return DefaultAzureCredential()
 
 
 ENTITIES = ("Person", "Place")

@@ -1,5 +1,6 @@
 """Labeling jobs of the local Azure: life, gate, labels, exports."""
 
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from labelbridge.local.config import JobSeconds, Nasty
-from labelbridge.local.seed import WORKSPACE, Tenant
+from labelbridge.local.seed import WORKSPACE, Tenant, grant, revoke
 from tests.local.conftest import StartAzure
 from tests.local.servers import LabelingSite, LocalAzure, eventually
 
@@ -83,7 +84,10 @@ def test_a_resume_that_takes_its_time_answers_202_and_a_pause_cancels_it(start_a
     admin = job.site.tenant.caller("admin")
     assert admin.request("GET", first.headers["Location"], expect=None).status == 409
     second = job.arm("POST", "/resume", expect=(202,))
-    assert admin.finish_arm(second.headers["Location"]).body["status"] == "Running"
+    done = eventually(
+        lambda: admin.request("GET", second.headers["Location"]), lambda reply: reply.status != 202
+    )
+    assert (done.status, done.body["status"]) == (200, "Running")
     job.label("a.txt", [])
 
 
@@ -281,23 +285,26 @@ def test_only_roles_open_doors(site: LabelingSite) -> None:
 def test_a_workspace_that_cannot_read_the_data_makes_no_job_and_takes_no_name(
     start_azure: StartAzure,
 ) -> None:
-    from labelbridge.local.seed import DATA_ACCOUNT, GROUP, revoke
-
     azure = start_azure()
     tenant = azure.tenant()
     site = LabelingSite.make(tenant)
     admin = tenant.caller("admin")
     identity = site.ml("GET", WORKSPACE).body["identity"]["principalId"]
-    scope = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{DATA_ACCOUNT}"
-    job = site.job("before", wait=False)
-    job.name = "no-access"
-    revoke(admin, identity, "Storage Blob Data Contributor", scope)
+    job = site.job("access")
+    names = itertools.count(1)
 
-    def put() -> int:
-        return job.arm("PUT", body={"properties": site.properties()}, expect=None).status
+    def refused() -> bool:
+        job.name = f"access-{next(names)}"
+        return job.arm("PUT", body={"properties": site.properties()}, expect=(201, 403)).status == 403
 
-    eventually(put, lambda status: status == 403) if put() != 403 else None
-    job.arm("GET", expect=None)
+    revoke(admin, identity, "Storage Blob Data Contributor", tenant.storage_account)
+    eventually(refused, bool)
+    job.arm("GET", expect=(404,))
+    grant(admin, identity, "Storage Blob Data Reader", tenant.storage_account)
+    eventually(
+        lambda: job.arm("PUT", body={"properties": site.properties()}, expect=(201, 403)).status,
+        lambda status: status == 201,
+    )
 
 
 def test_lists_are_paged(site: LabelingSite) -> None:

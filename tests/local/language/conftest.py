@@ -1,25 +1,17 @@
-"""Fixtures of the Language part: one Blob service and one server for all, new projects for each test."""
+"""Fixtures of the Language part: one server for all, new projects for each test."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from labelbridge.local import certificates
 from labelbridge.local.azurite import Azurite
 from labelbridge.local.certificates import Certificates
 from tests.local.language.lab import UNHURRIED, Lab
 
 
 @pytest.fixture(scope="session")
-def language_blob(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Certificates]]:
-    folder = tmp_path_factory.mktemp("language-blob")
-    made = certificates.ensure(folder / "certificates")
-    service = Azurite(folder / "azurite", made)
-    service.start()
-    yield service, made
-    service.stop()
+def language_blob(azurite: Azurite, certs: Certificates) -> tuple[Azurite, Certificates]:
+    return azurite, certs
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +28,15 @@ def lab(
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """Reference material beside the repository, which is no part of it."""
-    beside = Path(__file__).resolve().parents[4] / "shared"
-    found = Path(os.environ.get("LABELBRIDGE_SHARED", beside))
-    if not (found / "azure" / "specs").is_dir():
-        pytest.skip("needs the shared folder: set LABELBRIDGE_SHARED")
-    return found
+def slow_lab(
+    tmp_path_factory: pytest.TempPathFactory, language_blob: tuple[Azurite, Certificates]
+) -> Iterator[Lab]:
+    """For what happens meanwhile: jobs and gates take so long that a busy machine gets a word in."""
+    jobs = {"export": 3.0, "import": 0.1, "train": 3.0}
+    nasty = {"gate_takes_effect_after": 3.0, "stale_reads_for": 3.0}
+    settings = {"language": UNHURRIED, "jobs": jobs, "nasty": nasty}
+    made = Lab(tmp_path_factory.mktemp("language-slow"), *language_blob, settings)
+    try:
+        yield made.start()
+    finally:
+        made.server.stop()

@@ -4,6 +4,7 @@ import json
 import ssl
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,10 +76,14 @@ class Lab:
     def start(self) -> "Lab":
         """Start the server and make its tenant."""
         self.server.start()
-        self.tenant = seed.make_tenant(self.place)
+        self.tenant = self.make_tenant()
         self.admin = self.tenant.caller(seed.ADMIN)
         self.endpoint = self.tenant.language_endpoint
         return self
+
+    def make_tenant(self) -> seed.Tenant:
+        """Principals, resources and roles, the same as the demo's."""
+        return seed.make_tenant(self.place)
 
     def principal(self, *roles: str, storage: bool = True) -> Caller:
         """Somebody new with these Language roles on the resource, and blob access unless told otherwise."""
@@ -120,6 +125,17 @@ class Lab:
         return (who or self.admin).request(
             method, f"{url}{separator}api-version={version}", body, resource=LANGUAGE, **options
         )
+
+    def raw(self, caller: Caller, method: str, url: str) -> tuple[int, str]:
+        """Status and `Retry-After` of one request that does not wait out a 429."""
+        headers = {"Authorization": f"Bearer {caller.token(LANGUAGE).token}"}
+        context = ssl.create_default_context(cafile=self.certificates.authority)
+        asked = urllib.request.Request(url, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(asked, timeout=10, context=context) as reply:
+                return reply.status, ""
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers.get("Retry-After", "")
 
     def finish(self, started: Reply) -> dict[str, Any]:
         """The final state of the job that a reply accepted."""
@@ -238,17 +254,6 @@ def classified(count: int, kind: str = SINGLE) -> list[dict[str, Any]]:
 def texts(count: int) -> dict[str, str]:
     """The documents that `classified` labels."""
     return {f"d{number}.txt": f"document {number}\r\n" for number in range(count)}
-
-
-def shape(value: Any) -> Any:
-    """Keys and types of a JSON value: lists by their first item, maps whose keys are data by one."""
-    if isinstance(value, dict):
-        return {key: shape(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    if isinstance(value, bool) or value is None:
-        return type(value).__name__
-    return "number" if isinstance(value, int | float) else type(value).__name__
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -91,29 +91,31 @@ def test_what_is_no_document_cannot_be_labelled(lab: Lab, document: str) -> None
     assert lab.studio("GET", name, f"/{document}").status == 404
 
 
-def test_a_lock_takes_effect_late_and_writes_until_then_are_accepted_and_logged_before_it(lab: Lab) -> None:
-    name = project(lab)
-    lock(lab, name, True)
+def test_a_lock_takes_effect_late_and_writes_until_then_are_accepted_and_logged_before_it(
+    slow_lab: Lab,
+) -> None:
+    name = project(slow_lab)
+    lock(slow_lab, name, True)
     accepted = 0
-    while (answer := lab.studio("PUT", name, "/b.txt/labels", {"labels": []})).status == 200:
+    while (answer := slow_lab.studio("PUT", name, "/b.txt/labels", {"labels": []})).status == 200:
         accepted += 1
     assert (answer.status, answer.code) == (409, "LabelingLocked")
     assert accepted > 0
-    events = [row["event"] for row in lab.log(name)]
+    events = [row["event"] for row in slow_lab.log(name)]
     assert events == ["opened", *["write"] * accepted, "closed"]
-    assert lab.studio("GET", name).body["open"] is False
-    lock(lab, name, False)
-    assert lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
-    assert [row["event"] for row in lab.log(name)][-2:] == ["opened", "write"]
+    assert slow_lab.studio("GET", name).body["open"] is False
+    lock(slow_lab, name, False)
+    assert slow_lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
+    assert [row["event"] for row in slow_lab.log(name)][-2:] == ["opened", "write"]
 
 
-def test_an_unlock_overtakes_a_lock_that_has_not_taken_effect(lab: Lab) -> None:
-    name = project(lab)
-    lock(lab, name, True)
-    lock(lab, name, False)
-    lab.finish(lab.call("POST", f"/{name}/:export?stringIndexType=Utf16CodeUnit"))
-    assert lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
-    assert "closed" not in [row["event"] for row in lab.log(name)]
+def test_an_unlock_overtakes_a_lock_that_has_not_taken_effect(slow_lab: Lab) -> None:
+    name = project(slow_lab)
+    lock(slow_lab, name, True)
+    lock(slow_lab, name, False)
+    slow_lab.finish(slow_lab.call("POST", f"/{name}/:export?stringIndexType=Utf16CodeUnit"))
+    assert slow_lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
+    assert "closed" not in [row["event"] for row in slow_lab.log(name)]
 
 
 def test_labeling_needs_a_language_role_that_writes(lab: Lab) -> None:

@@ -57,12 +57,12 @@ def test_a_training_makes_a_model_with_a_computed_evaluation(lab: Lab, kind: str
     assert lab.call("GET", f"/{name}/models/m/evaluation/result").status == 400
 
 
-def test_the_percentages_of_a_running_training_move(lab: Lab) -> None:
-    name = project(lab)
-    started = lab.call("POST", f"/{name}/:train", TRAIN)
+def test_the_percentages_of_a_running_training_move(slow_lab: Lab) -> None:
+    name = project(slow_lab)
+    started = slow_lab.call("POST", f"/{name}/:train", TRAIN)
     seen: list[tuple[int, int]] = []
     while not seen or seen[-1] != (100, 100):
-        result = lab.admin.request(
+        result = slow_lab.admin.request(
             "GET", started.headers["operation-location"], resource="https://cognitiveservices.azure.com"
         ).body["result"]
         seen.append(
@@ -72,17 +72,17 @@ def test_the_percentages_of_a_running_training_move(lab: Lab) -> None:
     assert len(set(seen)) > 2
 
 
-def test_only_one_training_runs_at_a_time_and_it_can_be_cancelled(lab: Lab) -> None:
-    name = project(lab)
-    started = lab.call("POST", f"/{name}/:train", TRAIN)
-    assert lab.call("POST", f"/{name}/:train", TRAIN).status == 409
-    (job,) = lab.call("GET", f"/{name}/train/jobs").body["value"]
-    cancelled = lab.call("POST", f"/{name}/train/jobs/{job['jobId']}/:cancel")
-    assert lab.finish(cancelled)["status"] == "cancelled"
-    assert lab.finish(started)["status"] == "cancelled"
-    assert lab.call("GET", f"/{name}/models").body["value"] == []
-    assert lab.call("POST", f"/{name}/train/jobs/{job['jobId']}/:cancel").status == 409
-    assert train(lab, name)["status"] == "succeeded"
+def test_only_one_training_runs_at_a_time_and_it_can_be_cancelled(slow_lab: Lab) -> None:
+    name = project(slow_lab)
+    started = slow_lab.call("POST", f"/{name}/:train", TRAIN)
+    assert slow_lab.call("POST", f"/{name}/:train", TRAIN).status == 409
+    (job,) = slow_lab.call("GET", f"/{name}/train/jobs").body["value"]
+    cancelled = slow_lab.call("POST", f"/{name}/train/jobs/{job['jobId']}/:cancel")
+    assert slow_lab.finish(cancelled)["status"] == "cancelled"
+    assert slow_lab.finish(started)["status"] == "cancelled"
+    assert slow_lab.call("GET", f"/{name}/models").body["value"] == []
+    assert slow_lab.call("POST", f"/{name}/train/jobs/{job['jobId']}/:cancel").status == 409
+    assert train(slow_lab, name)["status"] == "succeeded"
 
 
 def test_too_few_documents_fail_the_job(lab: Lab) -> None:
@@ -127,13 +127,14 @@ def test_a_model_keeps_the_project_as_it_was_trained(lab: Lab) -> None:
     assert missing.status == 404
 
 
-def test_a_training_reads_the_labels_when_it_runs(lab: Lab) -> None:
-    name = project(lab)
-    started = lab.call("POST", f"/{name}/:train", TRAIN)
-    assert lab.studio("PUT", name, "/d1.txt/labels", {"labels": "B"}).status == 200
-    lab.finish(started)
+def test_a_training_reads_the_labels_when_it_runs(slow_lab: Lab) -> None:
+    name = project(slow_lab)
+    started = slow_lab.call("POST", f"/{name}/:train", TRAIN)
+    assert slow_lab.studio("PUT", name, "/d1.txt/labels", {"labels": "B"}).status == 200
+    slow_lab.finish(started)
     labels = {
-        d["location"]: d["class"] for d in lab.export(name, "&trainedModelLabel=m")["assets"]["documents"]
+        d["location"]: d["class"]
+        for d in slow_lab.export(name, "&trainedModelLabel=m")["assets"]["documents"]
     }
     assert labels["d1.txt"] == {"category": "B"}
 

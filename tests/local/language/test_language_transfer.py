@@ -89,6 +89,10 @@ def test_mismatched_kinds_fail_the_job_in_azures_words(lab: Lab) -> None:
         (spans({**LABEL, "offset": 1, "length": 2}), "surrogate"),
         (spans({**LABEL, "offset": 20, "length": 3}), "outside"),
         (spans({**LABEL, "category": "Nobody"}), "not defined"),
+        (
+            {"location": "a.txt", "entities": [{"regionOffset": 0, "regionLength": 99, "labels": []}]},
+            "region",
+        ),
     ],
 )
 def test_a_document_or_label_that_does_not_fit_fails_the_job_and_changes_nothing(
@@ -143,14 +147,16 @@ def test_an_import_that_carries_the_gate_keeps_it_shut(lab: Lab) -> None:
     assert lab.log(name) == []
 
 
-def test_an_export_shows_the_labels_as_of_when_it_ran(lab: Lab) -> None:
-    file = entities(lab)
+def test_an_export_shows_the_labels_as_of_when_it_ran(slow_lab: Lab) -> None:
+    file = entities(slow_lab)
     name = file["metadata"]["projectName"]
-    imported(lab, file)
-    started = lab.call("POST", f"/{name}/:export?stringIndexType=Utf16CodeUnit")
-    assert lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
-    job = lab.finish(started)
-    exported = lab.admin.request("GET", job["resultUrl"], resource="https://cognitiveservices.azure.com").body
+    imported(slow_lab, file)
+    started = slow_lab.call("POST", f"/{name}/:export?stringIndexType=Utf16CodeUnit")
+    assert slow_lab.studio("PUT", name, "/b.txt/labels", {"labels": []}).status == 200
+    job = slow_lab.finish(started)
+    exported = slow_lab.admin.request(
+        "GET", job["resultUrl"], resource="https://cognitiveservices.azure.com"
+    ).body
     assert [document["location"] for document in exported["assets"]["documents"]] == ["a.txt", "b.txt"]
 
 
@@ -185,7 +191,8 @@ def test_the_stable_version_refuses_and_hides_the_connection_settings_in_files(l
 
 
 def test_bodies_that_are_no_json_object_are_refused(lab: Lab) -> None:
-    for body in ([], 7, "x"):
+    bodies: tuple[Any, ...] = ([], 7, "x", {"metadata": {"description": "\ud800"}}, {"x": float("nan")})
+    for body in bodies:
         refused = lab.call("POST", f"/{unique()}/:import", body)
         assert (refused.status, refused.code) == (400, "InvalidArgument")
 

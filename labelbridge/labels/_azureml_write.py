@@ -1,0 +1,93 @@
+"""Writes labels as Azure ML's rows; `azureml_jsonl` is the public face.
+
+Prevents a row that its own reader would set aside: each is held against its document before it is
+written, unless the caller vouches that this was done.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import assert_never
+
+import msgspec
+
+from labelbridge.errors import LabelbridgeError
+from labelbridge.labels._azureml_wire import AmlSpan, ClassRowOut, SpanRowOut
+from labelbridge.labels.checks import CategoryRules, check_row
+from labelbridge.labels.codes import RejectedRowError
+from labelbridge.labels.offsets import Text, Texts
+from labelbridge.labels.paths import UrlStyle, url_prefix
+from labelbridge.labels.rows import LabeledDocument, Span
+from labelbridge.model import OffsetUnit, ProjectKind
+
+
+def unit_written(unit: OffsetUnit) -> OffsetUnit:
+    """The unit that `write` uses: `auto` writes UTF-16, which is our choice (a browser's own unit).
+
+    What was written is to be read back in this unit, because `auto` may not be able to tell.
+    """
+    return OffsetUnit.UTF16 if unit is OffsetUnit.AUTO else unit
+
+
+def write(
+    rows: Iterable[LabeledDocument],
+    *,
+    kind: ProjectKind,
+    unit: OffsetUnit,
+    texts: Texts | None,
+    datastore: str,
+    style: UrlStyle = "AmlDatastore",
+    workspace: str | None = None,
+    vouched: bool = False,
+) -> Iterator[bytes]:
+    r"""Write rows as lines, each with its `\n`; every label with confidence 1.0.
+
+    Args:
+        rows: labels in UTF-16 units.
+        kind: the project's kind.
+        unit: what the offsets written shall count (see `unit_written`).
+        texts: the documents; None for classification, or if no document has to be looked at.
+        datastore: name of the datastore that holds the documents.
+        style: how a document is spelled; its name is written as it is, not percent-encoded.
+        workspace: ARM id of the workspace, for the long style.
+        vouched: the rows were held against these very texts and this kind already.
+
+    Raises:
+        LabelbridgeError: `labels_quarantined` for a row that does not fit its document or kind. Nothing
+            is left out silently; use `checks.checked` before to set such rows aside.
+    """
+    unit, prefix = unit_written(unit), url_prefix(datastore, style, workspace)
+    if texts is None and kind is ProjectKind.ENTITIES and unit is OffsetUnit.CODEPOINT:
+        raise ValueError("code points cannot be written without the texts")
+    rules = CategoryRules(None, for_language=False)
+    encoder = msgspec.json.Encoder()
+    for row in rows:
+        try:
+            if not vouched:
+                check_row(row, kind=kind, texts=texts, rules=rules)
+        except RejectedRowError as no:
+            raise LabelbridgeError(
+                "labels_quarantined", f"{row.document}: {no.reason} ({no.code.value})"
+            ) from no
+        yield encoder.encode(_out(row, kind, unit, texts, prefix + row.document)) + b"\n"
+
+
+def _out(
+    row: LabeledDocument, kind: ProjectKind, unit: OffsetUnit, texts: Texts | None, url: str
+) -> SpanRowOut | ClassRowOut:
+    match kind:
+        case ProjectKind.ENTITIES:
+            text = texts.get(row.document) if texts is not None and unit is OffsetUnit.CODEPOINT else None
+            spans = [_span_out(span, text) for span in row.spans]
+            return SpanRowOut(image_url=url, label=spans, label_confidence=[1.0] * len(spans))
+        case ProjectKind.MULTI_LABEL:
+            classes = list(row.classes)
+            return ClassRowOut(image_url=url, label=classes, label_confidence=[1.0] * len(classes))
+        case ProjectKind.SINGLE_LABEL:
+            return ClassRowOut(image_url=url, label=row.classes[0], label_confidence=1.0)
+        case _:
+            assert_never(kind)
+
+
+def _span_out(span: Span, text: Text | None) -> AmlSpan:
+    if text is None:
+        return AmlSpan(label=span.category, start=span.start, end=span.end)
+    return AmlSpan(label=span.category, start=text.to_codepoint(span.start), end=text.to_codepoint(span.end))
