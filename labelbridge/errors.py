@@ -89,6 +89,10 @@ CATALOGUE: Mapping[str, Kind] = {
         "The resource is connected to another storage account.",
         "A Language resource has one storage account: use its containers.",
     ),
+    "lossy_export": Kind(
+        "The format cannot carry all of these labels.",
+        "See the loss report; `--allow-lossy` exports without them.",
+    ),
     "labels_quarantined": Kind(
         "Some labels could not be read.",
         "See the quarantine file; `--allow-quarantine` goes on without them.",

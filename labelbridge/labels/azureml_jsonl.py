@@ -7,6 +7,7 @@ publishes no specification of it, nor the unit of its offsets.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -38,19 +39,19 @@ from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, quaranti
 from labelbridge.labels.spill import Seen
 from labelbridge.model import OffsetUnit, ProjectKind
 
-__all__ = ["RowReader", "documents_named", "read", "unit_written", "write"]
+__all__ = ["RowReader", "documents_named", "find_text", "read", "unit_written", "write"]
 
 _BOM = b"\xef\xbb\xbf"
 """Taken off any line, not only the first: `lines` may be several files one after the other."""
 
 
-_DECODERS: dict[ProjectKind, msgspec.json.Decoder[SpanRow] | msgspec.json.Decoder[ClassRow]] = {
+_DECODERS: dict[ProjectKind, Any] = {
     ProjectKind.ENTITIES: span_row,
     ProjectKind.SINGLE_LABEL: class_row,
     ProjectKind.MULTI_LABEL: class_row,
 }
 
-_WITH_TEXT: dict[ProjectKind, msgspec.json.Decoder[SpanRow] | msgspec.json.Decoder[ClassRow]] = {
+_WITH_TEXT: dict[ProjectKind, Any] = {
     ProjectKind.ENTITIES: msgspec.json.Decoder(SpanRowWithText),
     ProjectKind.SINGLE_LABEL: msgspec.json.Decoder(ClassRowWithText),
     ProjectKind.MULTI_LABEL: msgspec.json.Decoder(ClassRowWithText),
@@ -157,9 +158,10 @@ class RowReader:
         if len(line) > MAX_LINE_BYTES:
             raise RejectedRowError(Code.LINE_TOO_LONG, f"a line of more than {MAX_LINE_BYTES} bytes")
         try:
-            return self._decoder.decode(line)
+            row: SpanRow | ClassRow = self._decoder.decode(line)
         except (ValueError, RecursionError) as error:
             raise _why_not(line, error) from error
+        return row
 
     def _find(self, row: SpanRow | ClassRow) -> tuple[str, Text | None]:
         url = row.image_url
@@ -174,12 +176,7 @@ class RowReader:
             return names[0], None
         if self._inline is not None:
             return names[0], self._inline.put(names[0], _text_in(row))
-        if len(names) > 1:
-            there = tuple(name for name in names if _exists(name, self._texts))
-            if len(there) > 1:
-                raise RejectedRowError(Code.AMBIGUOUS_PATH, f"{' and '.join(map(repr, there))} both exist")
-            names = there or names
-        return names[0], text_of(names[0], self._texts)
+        return _existing(names, self._texts)
 
     def _named(self, line: bytes) -> str | None:
         """The document that a rejected line is about, if that much can be read."""
@@ -227,6 +224,27 @@ class RowReader:
         return tuple(
             [Span(start, end - start, span.label) for (start, end), span in zip(bounds, found, strict=True)]
         )
+
+
+def find_text(row: SpanRow | ClassRow, line: bytes, texts: Texts, datastore: str | None) -> Text:
+    """The text of a decoded row's document, as `read` finds it; `line` is the row's source.
+
+    Raises:
+        RejectedRowError: the row names no document, or more than one.
+    """
+    names = candidates(row.image_url, datastore)
+    if isinstance(texts, InlineTexts):
+        return texts.put(names[0], _text_in(_WITH_TEXT[ProjectKind.ENTITIES].decode(line)))
+    return _existing(names, texts)[1]
+
+
+def _existing(names: tuple[str, ...], texts: Texts) -> tuple[str, Text]:
+    if len(names) > 1:
+        there = tuple(name for name in names if _exists(name, texts))
+        if len(there) > 1:
+            raise RejectedRowError(Code.AMBIGUOUS_PATH, f"{' and '.join(map(repr, there))} both exist")
+        names = there or names
+    return names[0], text_of(names[0], texts)
 
 
 def _text_in(row: SpanRow | ClassRow) -> str:

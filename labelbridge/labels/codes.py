@@ -48,6 +48,8 @@ class Code(StrEnum):
     """The project has no such category."""
     FORBIDDEN_CATEGORY = "forbidden_category"
     """A category name that Language does not allow."""
+    CATEGORY_COLLISION = "category_collision"
+    """The categories map gives another category this name, so it could not be told apart on the way back."""
     AMBIGUOUS_CLASSES = "ambiguous_classes"
     """A comma-joined string that can be cut into the project's categories in more than one way."""
     TOO_MANY_LABELS = "too_many_labels"

@@ -206,11 +206,15 @@ class LanguageProjectFile:
         self,
         rows: Iterable[LabeledDocument],
         *,
-        texts: Texts,
+        texts: Texts | None,
         settings: Mapping[str, object],
         categories: Sequence[str] | None = None,
+        vouched: bool = False,
     ) -> Iterator[bytes]:
-        """`with_labels` in pieces, one document at a time."""
+        """`with_labels` in pieces, one document at a time, in bounded memory.
+
+        `texts` may be None for classes. `vouched`: rows were held against these texts and this kind.
+        """
         yield self._parts.head(self.kind, settings)
         documents, old = self._parts.documents, wire.Entries(self._parts.documents, self.kind)
         names = dict.fromkeys((*self.categories, *(categories or ())))
@@ -223,7 +227,7 @@ class LanguageProjectFile:
             names.update(dict.fromkeys(categories_used((row,))))
             found = old.get(row.document)
             raw = None if found is None else documents.raw(found[0])
-            yield separator + self._document(row, raw, texts, rules)
+            yield separator + self._document(row, raw, texts, None if vouched else rules)
             separator = b","
         for name, index in old.unlabelled():
             if name not in written:
@@ -232,11 +236,20 @@ class LanguageProjectFile:
         yield self._parts.tail(self.kind, names)
 
     def _document(
-        self, row: LabeledDocument, old: msgspec.Raw | None, texts: Texts, rules: CategoryRules
+        self,
+        row: LabeledDocument,
+        old: msgspec.Raw | None,
+        texts: Texts | None,
+        rules: CategoryRules | None,
     ) -> bytes:
+        length = 0
         try:
-            check_row(row, kind=self.kind, texts=texts, rules=rules)
-            length = text_of(row.document, texts).utf16_length
+            if rules is not None:
+                check_row(row, kind=self.kind, texts=texts, rules=rules)
+            if self.kind is ProjectKind.ENTITIES:
+                if texts is None:
+                    raise ValueError("entities cannot be written without their texts")
+                length = text_of(row.document, texts).utf16_length
         except RejectedRowError as no:
             raise LabelbridgeError(
                 "labels_quarantined", f"{row.document}: {no.reason} ({no.code.value})"

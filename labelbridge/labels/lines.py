@@ -5,9 +5,12 @@ and the reader, which sees that it was cut, puts it into quarantine.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 MAX_LINE_BYTES = 16 << 20
 """No real row is longer: 128,000 characters (the longest document) with a span at each need less."""
+
+_CHUNK = 1 << 17
 
 
 def split(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -18,13 +21,24 @@ def split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     held = bytearray()
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
-        for part in ended:
-            _hold(held, part)
+        if ended:
+            _hold(held, ended[0])
             yield bytes(held)
             held.clear()
+            del ended[0]
+            if len(chunk) <= MAX_LINE_BYTES:
+                yield from ended
+            else:
+                yield from (part[: MAX_LINE_BYTES + 1] for part in ended)
         _hold(held, rest)
     if held:
         yield bytes(held)
+
+
+def read(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file from its start, as `split` gives them."""
+    file.seek(0)
+    return split(iter(lambda: file.read(_CHUNK), b""))
 
 
 def _hold(held: bytearray, part: bytes) -> None:

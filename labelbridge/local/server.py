@@ -47,7 +47,7 @@ SCHEMAS = (
     arm_operations.SCHEMA,
     labeling_store.SCHEMA,
 )
-"""Helper tables of the Language part are added by `language_routes`, which gets the open state."""
+"""The tables of the Language part are added by `language_routes`, which gets the open state."""
 LAST_WORDS = 0.2
 """Seconds that requests in flight have when the server is told to end."""
 _log = structlog.get_logger()

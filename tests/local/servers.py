@@ -96,6 +96,13 @@ class LocalAzure:
     def stop(self) -> None:
         self.child.stop()
 
+    def restart(self, **fields: Any) -> None:
+        """Start again on the same data, with these fields of the configuration changed."""
+        self.stop()
+        self.config = self.config.model_copy(update=fields)
+        self.config.save(self.folder / "config.json")
+        self.start()
+
     def tenant(self) -> Tenant:
         """The seeded tenant: principals, roles, storage, Language resource, workspace."""
         return make_tenant(self.place)

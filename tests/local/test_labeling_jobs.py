@@ -10,7 +10,7 @@ import pytest
 from labelbridge.local.config import JobSeconds, Nasty
 from labelbridge.local.seed import WORKSPACE, Tenant, grant, revoke
 from tests.local.conftest import StartAzure
-from tests.local.servers import LabelingSite, LocalAzure, eventually
+from tests.local.servers import LabelingJob, LabelingSite, LocalAzure, eventually
 
 ANN = {"label": "Person", "offsetStart": 0, "offsetEnd": 3}
 
@@ -24,12 +24,14 @@ def code(reply: Any) -> str:
     return str(reply.body["error"]["code"])
 
 
-def test_a_job_is_provisioned_and_then_accepts_labels(site: LabelingSite) -> None:
+def events_of(azure: LocalAzure, job: LabelingJob) -> list[str]:
+    return [entry["event"] for entry in azure.log() if entry["subject"] == job.id]
+
+
+def test_a_job_runs_once_it_is_provisioned(site: LabelingSite) -> None:
     job = site.job("life", wait=False)
-    assert job.arm("GET").body["properties"]["provisioningState"] == "InProgress"
-    refused = job.label("a.txt", [ANN], expect=(409,))
-    assert code(refused) == "LabelingNotReady"
     eventually(job.status, lambda status: status == "Running")
+    assert job.arm("GET").body["properties"]["provisioningState"] == "Succeeded"
     done = job.label("a.txt", [ANN]).body
     assert set(done) == {"sequence", "acknowledgedAt"}
     shown = job.studio("GET", "/a.txt").body
@@ -38,31 +40,48 @@ def test_a_job_is_provisioned_and_then_accepts_labels(site: LabelingSite) -> Non
     assert shown["labeledBy"] == site.tenant.principals["ann"].object_id
 
 
-def test_a_pause_accepts_labels_until_it_takes_effect_and_is_logged_there(
-    start_azure: StartAzure,
-) -> None:
-    azure = start_azure(nasty=Nasty(gate_takes_effect_after=1.0, stale_reads_for=0.2))
+def test_a_job_that_is_being_provisioned_takes_neither_labels_nor_a_pause(start_azure: StartAzure) -> None:
+    azure = start_azure(jobs=JobSeconds(provisioning=600))
+    job = LabelingSite.make(azure.tenant()).job("young", wait=False)
+    properties = job.arm("GET").body["properties"]
+    assert (properties["provisioningState"], properties["status"]) == ("InProgress", "Provisioning")
+    assert code(job.label("a.txt", [ANN], expect=(409,))) == "LabelingNotReady"
+    assert code(job.arm("POST", "/pause", expect=(409,))) == "LabelingNotReady"
+    assert not job.is_open()
+    assert events_of(azure, job) == []
+
+
+def test_a_pause_accepts_labels_until_it_takes_effect(start_azure: StartAzure) -> None:
+    azure = start_azure(nasty=Nasty(gate_takes_effect_after=600.0, stale_reads_for=0.0))
     job = LabelingSite.make(azure.tenant()).job("late")
     assert job.arm("POST", "/pause", expect=(200,)).body["status"] == "Paused"
-    job.label("a.txt", [ANN], expect=(200,))
-    eventually(job.is_open, lambda is_open: not is_open)
-    assert code(job.label("a.txt", [], expect=(409,))) == "LabelingPaused"
     assert job.status() == "Paused"
-    events = [entry["event"] for entry in azure.log() if entry["subject"] == job.id]
-    assert events == ["opened", "write", "closed"]
+    job.label("a.txt", [ANN], expect=(200,))
+    assert events_of(azure, job) == ["opened", "write"]
+
+
+def test_a_pause_is_logged_where_it_took_effect(local_azure: LocalAzure, site: LabelingSite) -> None:
+    job = site.job("paused")
+    job.arm("POST", "/pause")
+    accepted = 0
+    while (reply := job.label("a.txt", [ANN], expect=(200, 409))).status == 200:
+        accepted += 1
+    assert code(reply) == "LabelingPaused"
+    assert not job.is_open()
+    expected = ["opened", *["write"] * accepted, "closed"]
+    assert events_of(local_azure, job) == expected
     job.arm("POST", "/resume", expect=(200,))
     job.label("b.txt", [])
-    events = [entry["event"] for entry in azure.log() if entry["subject"] == job.id]
-    assert events == ["opened", "write", "closed", "opened", "write"]
+    assert events_of(local_azure, job) == [*expected, "opened", "write"]
 
 
 def test_a_read_may_show_the_old_gate_for_a_while(start_azure: StartAzure) -> None:
-    azure = start_azure(nasty=Nasty(gate_takes_effect_after=0.0, stale_reads_for=1.0))
-    job = LabelingSite.make(azure.tenant()).job("stale")
+    azure = start_azure(nasty=Nasty(gate_takes_effect_after=0.0, stale_reads_for=600.0))
+    job = LabelingSite.make(azure.tenant()).job("stale", wait=False)
+    eventually(job.is_open, bool)
     job.arm("POST", "/pause")
     job.label("a.txt", [], expect=(409,))
     assert job.status() == "Running"
-    eventually(job.status, lambda status: status == "Paused")
 
 
 def test_a_resume_overtakes_a_pause_that_has_not_taken_effect(start_azure: StartAzure) -> None:
@@ -74,18 +93,27 @@ def test_a_resume_overtakes_a_pause_that_has_not_taken_effect(start_azure: Start
     assert [entry["event"] for entry in azure.log() if entry["subject"] == job.id] == ["opened", "write"]
 
 
-def test_a_resume_that_takes_its_time_answers_202_and_a_pause_cancels_it(start_azure: StartAzure) -> None:
-    azure = start_azure(jobs=JobSeconds(resume=0.5), nasty=Nasty(gate_takes_effect_after=0.0))
+def test_a_pause_cancels_a_resume_that_has_not_taken_effect(start_azure: StartAzure) -> None:
+    azure = start_azure(jobs=JobSeconds(resume=600.0), nasty=Nasty(gate_takes_effect_after=0.0))
     job = LabelingSite.make(azure.tenant()).job("slow")
     job.arm("POST", "/pause")
-    first = job.arm("POST", "/resume", expect=(202,))
-    assert int(first.headers["Retry-After"]) >= 1
-    job.arm("POST", "/pause")
+    asked = job.arm("POST", "/resume", expect=(202,))
+    assert int(asked.headers["Retry-After"]) >= 1
     admin = job.site.tenant.caller("admin")
-    assert admin.request("GET", first.headers["Location"], expect=None).status == 409
-    second = job.arm("POST", "/resume", expect=(202,))
+    assert admin.request("GET", asked.headers["Location"]).status == 202
+    job.arm("POST", "/pause")
+    assert admin.request("GET", asked.headers["Location"], expect=None).status == 409
+    job.label("a.txt", [], expect=(409,))
+
+
+def test_a_resume_may_answer_202_and_open_later(start_azure: StartAzure) -> None:
+    azure = start_azure(jobs=JobSeconds(resume=0.2), nasty=Nasty(gate_takes_effect_after=0.0))
+    job = LabelingSite.make(azure.tenant()).job("later")
+    job.arm("POST", "/pause")
+    asked = job.arm("POST", "/resume", expect=(202,))
+    admin = job.site.tenant.caller("admin")
     done = eventually(
-        lambda: admin.request("GET", second.headers["Location"]), lambda reply: reply.status != 202
+        lambda: admin.request("GET", asked.headers["Location"]), lambda reply: reply.status != 202
     )
     assert (done.status, done.body["status"]) == (200, "Running")
     job.label("a.txt", [])
@@ -241,7 +269,7 @@ def test_coco_and_csv_of_entities_are_refused(site: LabelingSite) -> None:
 def test_an_export_shows_labels_as_of_its_run_or_of_its_request(
     start_azure: StartAzure, as_of_run: bool
 ) -> None:
-    azure = start_azure(jobs=JobSeconds(export=1.0), nasty=Nasty(export_shows_labels_as_of_run=as_of_run))
+    azure = start_azure(jobs=JobSeconds(export=3.0), nasty=Nasty(export_shows_labels_as_of_run=as_of_run))
     job = LabelingSite.make(azure.tenant()).job("asof")
     asked = job.arm("POST", "/exportLabels", {"format": "Dataset"}, expect=(202,))
     job.label("a.txt", [ANN])

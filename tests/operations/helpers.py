@@ -228,6 +228,14 @@ async def follow(bridge: Labelbridge, ref: ProjectRef, request: Request, **optio
     return result
 
 
+async def carry_out(
+    bridge: Labelbridge, ref: ProjectRef, request: Request, **options: Any
+) -> OperationResult:
+    """Carry an operation to its end; for those that are expected to fail."""
+    handle = await bridge.start(ref, request, **options)
+    return await handle.result(TIMEOUT)
+
+
 async def connect(bridge: Labelbridge, bench: Bench) -> OperationResult:
     """Connect the bench's project to its job."""
     return await follow(bridge, bench.ref, ConnectRequest(job=bench.job))

@@ -96,6 +96,17 @@ class Rehearsal:
         seen = await asyncio.to_thread(self.evidence.gates_become, language, azureml)
         assert seen, f"the gates are {self.evidence.gates()}"
 
+    async def gates_become_in_time(self, *, language: bool, azureml: bool) -> None:
+        """Wait until the gates read back so and the record is at rest."""
+
+        async def look() -> bool | None:
+            gates = await asyncio.to_thread(self.evidence.gates)
+            at_rest = self.evidence.record()["transition"] is None
+            right = (gates.language_open, gates.azureml_open) == (language, azureml)
+            return True if right and at_rest else None
+
+        await eventually(look, "the gates stayed wrong", patience=90)
+
     def verdict(self, active: Studio) -> Verdict:
         """What became of the labelers' writes, by the studios' and the labelers' own logs."""
         contents = {one: self.evidence.snapshot(one) for result in self.results for one in named(result)}
