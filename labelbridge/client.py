@@ -278,13 +278,16 @@ async def connect_temporal(settings: Settings) -> Client:
     """A Temporal client with the data converter that all of Labelbridge shares.
 
     Connection profiles of Temporal itself (`TEMPORAL_PROFILE`, `TEMPORAL_*`, its TOML file) give
-    TLS and API keys; address and namespace are Labelbridge's own settings.
+    TLS, API keys, address and namespace; Labelbridge's own settings win where they were given.
     """
     from temporalio.envconfig import ClientConfig
 
     config = ClientConfig.load_client_connect_config()
-    config["target_host"] = settings.temporal.address
-    config["namespace"] = settings.temporal.namespace
+    chosen = settings.temporal.model_fields_set
+    if "address" in chosen or "target_host" not in config:
+        config["target_host"] = settings.temporal.address
+    if "namespace" in chosen or "namespace" not in config:
+        config["namespace"] = settings.temporal.namespace
     try:
         return await asyncio.wait_for(
             Client.connect(**config, data_converter=pydantic_data_converter),

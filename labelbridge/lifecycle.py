@@ -115,14 +115,15 @@ def ask_of(request: Request) -> Ask:
 def judge(status: ProjectStatus, request: Request) -> Verdict:
     """Say what to do with `request` now, or raise the `LabelbridgeError` that refuses it.
 
-    A sync is never refused because another operation runs: it queues, and is judged again when its
-    turn comes, since the operation before it may have ended the connection.
+    A sync is never refused because another operation runs: it queues, and is judged when its turn
+    comes, since the operation before it may have made or ended the connection.
     """
     state, ask = state_of(status), ask_of(request)
-    if (status.running or status.queued) and ask is not Ask.SYNC:
-        raise _busy(status)
-    if any(waiting.kind is OperationKind.SYNC for waiting in status.queued):
-        return Verdict.JOIN
+    if status.running or status.queued:
+        if ask is not Ask.SYNC:
+            raise _busy(status)
+        waits = any(waiting.kind is OperationKind.SYNC for waiting in status.queued)
+        return Verdict.JOIN if waits else Verdict.QUEUE
     outcome = TABLE[state, ask]
     if isinstance(outcome, Refusal):
         raise LabelbridgeError(outcome.code, data={"project": status.project.name, "state": state.value})
@@ -130,7 +131,7 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
         _refuse_retired(request.job, status.retired)
     if isinstance(request, DisconnectRequest) and state is State.AZUREML and request.labels is None:
         raise LabelbridgeError("labels_undecided", data={"project": status.project.name})
-    return Verdict.QUEUE if status.running or status.queued else Verdict.START
+    return Verdict.START
 
 
 def _busy(status: ProjectStatus) -> LabelbridgeError:

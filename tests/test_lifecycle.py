@@ -104,6 +104,11 @@ def test_a_sync_queues_behind_a_running_operation_and_joins_a_waiting_sync() -> 
     assert judge(busy.model_copy(update={"queued": (WAITING_SYNC,)}), SyncRequest()) is Verdict.JOIN
 
 
+def test_a_sync_asked_for_during_a_connect_waits_for_it_and_is_judged_after_it() -> None:
+    connecting = RUNNING.model_copy(update={"kind": OperationKind.CONNECT})
+    assert judge(status_in(State.UNCONNECTED, running=connecting), SyncRequest()) is Verdict.QUEUE
+
+
 def test_a_sync_does_not_join_an_operation_of_another_kind_that_waits() -> None:
     waiting = WaitingOperation(operation_id="000009-switch-cc", kind=OperationKind.SWITCH)
     assert judge(status_in(State.AZUREML, queued=(waiting,)), SyncRequest()) is Verdict.QUEUE

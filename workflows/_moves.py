@@ -52,6 +52,8 @@ class Moves(OperationWorkflow):
     facts: Preflight
     job: JobRef | None = None
     """The labeling job that is connected, being connected or being retired."""
+    linked: bool = False
+    """Language's settings name the labeling job; said anew in each order, since a read may be stale."""
     kept: tuple[str, ...] = ()
     """Ids of snapshots taken because labels were made where none should be; the report names them."""
     disabled_at: datetime | None = None
@@ -80,6 +82,7 @@ class Moves(OperationWorkflow):
             judge(self.status, self.request)
             if self.stored and self.stored.record.connection:
                 self.job = self.stored.record.connection.job
+                self.linked = True
             self.facts = await self._look_until_roles_are_there()
 
     async def _look_until_roles_are_there(self) -> Preflight:
@@ -161,10 +164,15 @@ class Moves(OperationWorkflow):
             self.disabled_at = workflow.now()
             await self.write({"transition": self.transition(phase=Phase.DRAINING)})
 
-    def gate(self, studio: Studio, *, open_: bool, link: bool = False, unlink: bool = False) -> GateOrder:
+    def gate(self, studio: Studio, *, open_: bool, unlink: bool = False) -> GateOrder:
         """An order to one gate; opening always looks at the other gate first."""
         return GateOrder(
-            project=self.project, studio=studio, job=self.job, open=open_, link=link, unlink=unlink
+            project=self.project,
+            studio=studio,
+            job=self.job,
+            open=open_,
+            link=self.linked and not unlink,
+            unlink=unlink,
         )
 
     async def open_again(self, studio: Studio) -> None:

@@ -212,7 +212,20 @@ class OperationWorkflow:
             raise asyncio.CancelledError
 
     async def effect(self, name: str, argument: object, result: type[T] | None) -> T:
-        """A step with an effect before the commit: short attempts, repeated until the patience ends."""
+        """A step with an effect before the commit: short attempts, repeated until the patience ends.
+
+        A role that Azure lists may still not work: with `wait_for_roles` a refusal is waited out too.
+        """
+        while True:
+            try:
+                return await self._effect(name, argument, result)
+            except ActivityError as error:
+                waited = workflow.now() - self.started_at
+                if as_info(error).code != "forbidden" or waited >= self.order.submission.wait_for_roles:
+                    raise
+            await workflow.sleep(self.timing.role_poll)
+
+    async def _effect(self, name: str, argument: object, result: type[T] | None) -> T:
         value: T = await workflow.execute_activity(
             name,
             argument,

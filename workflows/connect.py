@@ -55,7 +55,8 @@ class ConnectWorkflow(Moves):
         with self.step(Step.GATE_JOB):
             await self.pause_job()
         with self.step(Step.LINK):
-            await self.effect("set_gate", self.gate(Studio.LANGUAGE, open_=False, link=True), datetime)
+            self.linked = True
+            await self.effect("set_gate", self.gate(Studio.LANGUAGE, open_=False), datetime)
 
     async def claim(self) -> None:
         """Take the labeling job's name: of two who want it exactly one gets it. Has no undo."""

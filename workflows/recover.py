@@ -46,6 +46,7 @@ class RecoverWorkflow(Moves):
         self.kind = transition.kind
         connection = self.record.connection
         self.job = transition.job or (connection.job if connection else None)
+        self.linked = connection is not None
         # Whatever the terminated operation still had in flight has died or landed after this.
         await workflow.sleep(self.timing.drain)
         if transition.phase is Phase.COMMITTED:

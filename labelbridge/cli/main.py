@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelbridge.cli import looking, operations
+from labelbridge.cli import convert, looking, operations
 from labelbridge.cli._exit import leave
 from labelbridge.cli.output import OutputFormat, reporting
 from labelbridge.errors import ExitCode
@@ -49,6 +49,7 @@ for command in (
     looking.history,
     looking.wait,
     looking.cancel,
+    convert.convert,
 ):
     app.command()(command)
 app.command("import")(operations.import_)

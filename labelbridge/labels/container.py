@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WINDOW = 64
 """Documents fetched ahead: enough to hide the latency of Blob, at most 128,000 characters each."""
+_SLACK = 16
+"""Documents may be asked for this much out of the expected order."""
 _LATENCY = 120.0
 """Seconds after which a document that does not come is given up."""
 
@@ -65,7 +67,8 @@ class ContainerContents:
         self._thread = threading.Thread(target=self._loop.run_forever, name="documents", daemon=True)
         self._session: AzureSession | None = None
         self._ahead: Iterator[str] = iter(())
-        self._coming: OrderedDict[str, Future[bytes | None]] = OrderedDict()
+        self._coming: OrderedDict[str, tuple[int, Future[bytes | None]]] = OrderedDict()
+        self._number = 0
 
     def __enter__(self) -> Self:
         """Open the session."""
@@ -86,7 +89,7 @@ class ContainerContents:
         traceback: TracebackType | None,
     ) -> None:
         """Stop fetching and close the session."""
-        for coming in self._coming.values():
+        for _, coming in self._coming.values():
             coming.cancel()
         self._coming.clear()
         if self._session is not None:
@@ -110,7 +113,10 @@ class ContainerContents:
             check_name(document)
         except RejectedRowError:
             return None
-        found = self._coming.pop(document, None)
+        number, found = self._coming.pop(document, (0, None))
+        # What was expected long before this one and not asked for must not stop the others.
+        while self._coming and next(iter(self._coming.values()))[0] < number - _SLACK:
+            self._coming.popitem(last=False)[1][1].cancel()
         self._fetch_ahead()
         if found is None:
             found = self._fetch(document)
@@ -121,16 +127,9 @@ class ContainerContents:
             name = next(self._ahead, None)
             if name is None:
                 return
+            self._number += 1
             if name not in self._coming:
-                self._coming[name] = self._fetch(name)
-        # What was expected and never asked for must not stop the others.
-        if len(self._coming) >= WINDOW:
-            self._drop_stale()
-
-    def _drop_stale(self) -> None:
-        name, oldest = next(iter(self._coming.items()))
-        if oldest.done():
-            del self._coming[name]
+                self._coming[name] = (self._number, self._fetch(name))
 
     def _fetch(self, document: str) -> "Future[bytes | None]":
         assert self._session is not None

@@ -119,11 +119,11 @@ async def _is_parted_for_ever(bridge: Labelbridge, bench: Bench, other: Bench) -
     assert record["transition"] is None
     assert [job["name"] for job in record["retired"]] == [bench.job.name]
     again = bridge.connect_project(bench.ref, job=bench.job)
-    await refused_at_once(bench, bridge, again, "job_retired")
+    await refused_at_once(bench, again, "job_retired")
     theirs = bridge.connect_project(other.ref, job=bench.job)
-    await refused_at_once(other, bridge, theirs, "job_claimed")
+    await refused_at_once(other, theirs, "job_claimed")
     for ask in (bridge.switch(bench.ref, to="azureml"), bridge.sync(bench.ref), bridge.disconnect(bench.ref)):
-        await refused_at_once(bench, bridge, ask, "not_connected")
+        await refused_at_once(bench, ask, "not_connected")
 
 
 async def _discarded(bridge: Labelbridge, stack: Stack, path: Path, kind: ProjectKind) -> None:

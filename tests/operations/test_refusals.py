@@ -64,21 +64,21 @@ async def _without_a_connection(bridge: Labelbridge, bench: Bench) -> None:
         bridge.sync(bench.ref),
         bridge.disconnect(bench.ref),
     ):
-        await refused_at_once(bench, bridge, ask, "not_connected")
-    await refused_at_once(bench, bridge, bridge.import_labels(bench.ref, IMPORT), "project_exists")
+        await refused_at_once(bench, ask, "not_connected")
+    await refused_at_once(bench, bridge.import_labels(bench.ref, IMPORT), "project_exists")
 
 
 async def _with_language_active(bridge: Labelbridge, bench: Bench, other: Bench) -> None:
-    await refused_at_once(bench, bridge, bridge.switch(bench.ref, to="language"), "already_active")
+    await refused_at_once(bench, bridge.switch(bench.ref, to="language"), "already_active")
     again = bridge.connect_project(bench.ref, job=bench.job)
-    await refused_at_once(bench, bridge, again, "already_connected")
+    await refused_at_once(bench, again, "already_connected")
     elsewhere = bridge.connect_project(bench.ref, job=f"{bench.job.name}-2")
-    await refused_at_once(bench, bridge, elsewhere, "already_connected")
+    await refused_at_once(bench, elsewhere, "already_connected")
     taken = bridge.connect_project(other.ref, job=bench.job)
-    refusal = await refused_at_once(other.with_job(bench.job), bridge, taken, "job_claimed")
+    refusal = await refused_at_once(other.with_job(bench.job), taken, "job_claimed")
     assert refusal.data == {"job": bench.job.name, "holder": bench.ref.name}
     shouted = bridge.connect_project(other.ref, job=bench.job.name.upper())
-    await refused_at_once(other, bridge, shouted, "job_claimed")
+    await refused_at_once(other, shouted, "job_claimed")
 
 
 async def _while_a_switch_runs(bridge: Labelbridge, bench: Bench) -> None:
@@ -107,8 +107,8 @@ async def _while_a_switch_runs(bridge: Labelbridge, bench: Bench) -> None:
 
 
 async def _with_azureml_active(bridge: Labelbridge, bench: Bench) -> None:
-    await refused_at_once(bench, bridge, bridge.switch(bench.ref, to="azureml"), "already_active")
-    await refused_at_once(bench, bridge, bridge.disconnect(bench.ref), "labels_undecided")
+    await refused_at_once(bench, bridge.switch(bench.ref, to="azureml"), "already_active")
+    await refused_at_once(bench, bridge.disconnect(bench.ref), "labels_undecided")
     assert await bench.gates_become(language=False, azureml=True)
 
 

@@ -124,7 +124,7 @@ async def test_one_thing_that_is_wrong_stops_a_connect_and_is_the_only_error_fou
         request = ConnectRequest(job=bench.job)
         doctor = await bridge.preflight(bench.ref, request)
         ask = bridge.connect_project(bench.ref, job=bench.job)
-        refusal = await refused_by_preflight(bench, bridge, ask, code)
+        refusal = await refused_by_preflight(bench, ask, code)
         assert set(refusal.findings) == set(doctor.findings)
         return next(finding for finding in doctor.errors if finding.code == code)
 
@@ -151,7 +151,6 @@ async def test_everything_that_is_wrong_is_said_at_once_and_is_not_waited_for(
         request = ConnectRequest(job=bench.job)
         await refused_by_preflight(
             bench,
-            bridge,
             carry_out(stranger, bench.ref, request, wait_for_roles=FOREVER),
             "multilingual",
             "language_unsupported",
@@ -192,7 +191,7 @@ async def test_with_reader_alone_a_connect_warns_of_both_sentences_and_a_strange
 async def _refused_to(stranger: Labelbridge, bridge: Labelbridge, bench: Bench, request: Any) -> None:
     """The stranger's request is refused with the two commands that would let them in."""
     ask = carry_out(stranger, bench.ref, request)
-    refusal = await refused_by_preflight(bench, bridge, ask, *CALLER)
+    refusal = await refused_by_preflight(bench, ask, *CALLER)
     who = (await stranger.actor()).object_id
     granting = {finding.code: finding.command or "" for finding in refusal.findings}
     for code, role, scope in (

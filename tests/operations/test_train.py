@@ -25,7 +25,6 @@ from tests.operations.helpers import (
     carry_out,
     connect,
     follow,
-    new_entries,
     refused_by_preflight,
 )
 
@@ -47,16 +46,16 @@ async def _trained(
 
 async def _fails(bridge: Labelbridge, bench: Bench, request: TrainRequest, code: str) -> LabelbridgeError:
     """A training that fails and leaves Language's labels, the gates and the models as they were."""
-    labels, history = await bench.in_language(), await bridge.history(bench.ref)
+    labels, before = await bench.in_language(), await bench.standing()
     models = (await bridge.status(bench.ref)).models
-    gates = (await bench.standing()).gates
     with pytest.raises(LabelbridgeError) as caught:
         await carry_out(bridge, bench.ref, request)
     assert caught.value.code == code, caught.value.message
     assert await bench.in_language() == labels
-    assert (await bench.standing()).gates == gates
     assert (await bridge.status(bench.ref)).models == models
-    (entry,) = new_entries(history, await bridge.history(bench.ref))
+    after = await bench.standing()
+    assert after.gates == before.gates
+    (entry,) = [await bench.audit_entry(name) for name in after.operations - before.operations]
     assert entry.outcome in (Outcome.REFUSED, Outcome.ROLLED_BACK)
     assert entry.error is not None
     assert entry.error.code == code
@@ -87,7 +86,7 @@ async def _unconnected(bridge: Labelbridge, stack: Stack, path: Path, kind: Proj
     older = TrainRequest(model="m3", labels=first.snapshot)
     await _fails(bridge, bench, older, "snapshot_needs_gated_language")
     await _fails(bridge, bench, TrainRequest(model="m3", labels="0" * 64), "snapshot_unknown")
-    await refused_by_preflight(bench, bridge, bridge.train(bench.ref, model="m1"), "model_exists")
+    await refused_by_preflight(bench, bridge.train(bench.ref, model="m1"), "model_exists")
     newer = await _trained(bridge, bench, changed, "m3", labels="as-is")
     assert newer.snapshot != first.snapshot
 

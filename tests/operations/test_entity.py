@@ -1,0 +1,151 @@
+"""The entity: exactly once through continue-as-new, outages of workers, races and many callers."""
+
+import asyncio
+import sys
+from datetime import timedelta
+
+import pytest
+
+from labelbridge import names
+from labelbridge.client import Labelbridge
+from labelbridge.errors import LabelbridgeError
+from labelbridge.local.stack import Stack
+from labelbridge.model import OperationKind, Outcome, Studio, SwitchRequest, SyncRequest, TrainRequest
+from labelbridge.model.steps import EntityState
+from labelbridge.plans import Step
+from labelbridge.registry import Registry
+from tests.operations.conftest import NewRehearsal
+from tests.operations.rehearsal import Fault, Rehearsal, eventually
+
+
+async def test_an_entity_that_continues_as_new_under_six_clients_runs_each_request_exactly_once(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r = new_rehearsal()
+    client = r.bridge.client
+    first = await client.start_workflow(
+        names.ENTITY_WORKFLOW,
+        EntityState(project=r.ref, continue_after=3),
+        id=r.ref.workflow_id,
+        task_queue=r.bridge.settings.temporal.task_queue,
+    )
+    await r.connect()
+    answers: dict[str, str] = {}
+
+    async def caller(number: int) -> None:
+        for turn in range(5):
+            key = f"{number}-{turn}"
+            handle = await r.bridge.start(r.ref, SyncRequest(), key=key)
+            answers[key] = handle.operation_id
+            await handle.result(120)
+
+    await asyncio.gather(*(caller(number) for number in range(6)))
+    assert len(answers) == 30
+
+    repeated = {key: (await r.bridge.start(r.ref, SyncRequest(), key=key)).operation_id for key in answers}
+    assert repeated == answers
+    trail = [e for e in await r.bridge.history(r.ref) if e.kind is OperationKind.SYNC]
+    ran = [entry.operation_id for entry in trail]
+    assert sorted(ran) == sorted(set(answers.values()))
+    assert {entry.outcome for entry in trail} == {Outcome.COMMITTED}
+    described = await client.get_workflow_handle(r.ref.workflow_id).describe()
+    assert described.run_id != first.result_run_id, "the entity never continued as new: this proves nothing"
+
+
+async def test_fifty_callers_of_sync_at_once_make_at_most_two_exports_and_each_gets_fresh_labels(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r = new_rehearsal()
+    await r.connect()
+    await r.switch(Studio.AZUREML)
+    await asyncio.to_thread(r.labelers.start)
+    with Fault(r.stack, f"/{r.job_name}/exportLabels", "delay", seconds=0.0) as exports:
+        snapshots = await asyncio.gather(*(r.bridge.sync(r.ref, timeout=120) for _ in range(50)))
+        assert 1 <= (await asyncio.to_thread(exports.view))["struck"] <= 2
+    await asyncio.to_thread(r.labelers.stop)
+    assert len({snapshot.id for snapshot in snapshots}) <= 2
+    asked_first = min(snapshot.taken_at for snapshot in snapshots)
+    written = {w.document: w.labels for w in r.labelers.log() if w.at < asked_first.isoformat()}
+    oldest = min(snapshots, key=lambda snapshot: snapshot.taken_at)
+    assert set(written) <= set(r.evidence.snapshot(oldest.id)) | {
+        d for d, labels in written.items() if not labels
+    }
+
+
+async def test_a_request_made_while_no_worker_is_up_is_kept_and_runs_once(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r = new_rehearsal(documents=12, labelled=12)
+    request = TrainRequest(model="m1")
+    await asyncio.to_thread(r.stack.kill, "worker-1")
+    try:
+        with pytest.raises(LabelbridgeError) as answer:
+            await r.bridge.start(r.ref, request, key="only-once", accept_timeout=timedelta(seconds=6))
+        assert answer.value.code == "no_worker"
+    finally:
+        await asyncio.to_thread(r.stack.restart, "worker-1")
+
+    async def ran() -> bool | None:
+        return True if await r.bridge.history(r.ref) else None
+
+    await eventually(ran, "the request that was kept did not run")
+    handle = await r.bridge.start(r.ref, request, key="only-once")
+    await handle.result(60)
+    trail = await r.bridge.history(r.ref)
+    assert [(e.kind, e.operation_id) for e in trail] == [(OperationKind.TRAIN, handle.operation_id)]
+
+
+async def test_a_record_edited_by_hand_in_mid_switch_is_not_overwritten_and_the_switch_is_undone(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    from labelbridge.azure.session import AzureSession
+
+    r = new_rehearsal()
+    await r.connect()
+    await asyncio.to_thread(r.labelers.start)
+    handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
+    await r.reaches(handle, Step.DRAIN)
+    settings = r.bridge.settings
+    async with AzureSession(settings) as session:
+        registry = Registry(session.blobs(settings.registry.account), settings.registry.container)
+        stored = await registry.load(r.ref)
+        assert stored is not None
+        await registry.save(stored.record.model_copy(update={"updated_by": "somebody"}), stored.etag)
+        with pytest.raises(LabelbridgeError) as stale:
+            await registry.save(stored.record.model_copy(update={"epoch": 99}), stored.etag)
+        assert stale.value.code == "record_conflict"
+    with pytest.raises(LabelbridgeError) as end:
+        await handle.result(90)
+    assert end.value.code == "record_conflict"
+    await r.gates_become(language=True, azureml=False)
+    record = r.evidence.record()
+    assert (record["active"], record["epoch"], record["transition"]) == ("language", 0, None)
+    await asyncio.to_thread(r.labelers.stop)
+    r.assert_nothing_lost(Studio.LANGUAGE)
+
+
+async def test_of_two_processes_that_connect_two_projects_to_one_job_exactly_one_wins(
+    stack: Stack, bridge: Labelbridge, new_rehearsal: NewRehearsal
+) -> None:
+    racers = [new_rehearsal(), new_rehearsal()]
+    job = racers[0].job_name
+
+    async def connect(r: Rehearsal) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "labelbridge.cli.main", "connect", r.ref.name, "--job", job),
+            *("--confirm", r.ref.name, "--output", "json", "--timeout", "120"),
+            env=stack.environment("operator"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    ends = await asyncio.gather(*(connect(r) for r in racers))
+    codes = sorted(code for code, _ in ends)
+    assert codes == [0, 3], ends
+    assert "job_claimed" in next(out for code, out in ends if code == 3)
+    connected = [(await bridge.status(r.ref)).connected for r in racers]
+    assert sorted(connected) == [False, True]
+    for r in racers:
+        assert (await asyncio.to_thread(r.evidence.gates)).language_open
