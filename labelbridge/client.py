@@ -88,8 +88,8 @@ class Labelbridge:
     async def actor(self) -> Actor:
         """Who asks: their roles are what the preflight checks."""
         if self._actor is None:
-            object_id = self.settings.actor_object_id or await _own_object_id(self.settings)
-            self._actor = Actor(object_id=object_id)
+            given = self.settings.actor_object_id
+            self._actor = Actor(object_id=given) if given else await _own_identity(self.settings)
         return self._actor
 
     # Operations: each as a call that waits, all of them through `start`.
@@ -302,11 +302,12 @@ def _seconds(timeout: Timeout) -> float | None:
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
 
 
-async def _own_object_id(settings: Settings) -> str:
+async def _own_identity(settings: Settings) -> Actor:
     from labelbridge.azure.session import AzureSession
 
     async with AzureSession(settings) as session:
-        return await session.object_id()
+        identity = await session.identity()
+    return Actor(object_id=identity.object_id, name=identity.name)
 
 
 __all__ = ["Labelbridge", "OperationHandle", "connect_temporal"]

@@ -93,6 +93,10 @@ CATALOGUE: Mapping[str, Kind] = {
         "The format cannot carry all of these labels.",
         "See the loss report; `--allow-lossy` exports without them.",
     ),
+    "merge_conflict": Kind(
+        "Both sides changed the same documents, and the merge policy is to refuse.",
+        "See the report for both values; `active` or, for multi-label, `union` decides them.",
+    ),
     "labels_quarantined": Kind(
         "Some labels could not be read.",
         "See the quarantine file; `--allow-quarantine` goes on without them.",

@@ -87,6 +87,7 @@ class ConnectWorkflow(Moves):
         while True:
             state: LabelingJobState = await self.read("job_state", self.connect.job, LabelingJobState)
             if state.provisioned:
+                self.note(Step.CREATE_JOB, "")
                 return
             if workflow.now() > deadline:
                 raise LabelbridgeError("step_deadline", f"The labeling job stayed in {state.status}.")

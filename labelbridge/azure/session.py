@@ -122,7 +122,8 @@ def identity_of(token: str) -> Identity:
             "invalid_request", "The credential's token names no object id (`oid`)."
         ) from error
     user = claims.get("idtyp") == "user" or "scp" in claims or "upn" in claims
-    name = claims.get("upn") or claims.get("preferred_username") or claims.get("name") or claims.get("appid")
+    name = claims.get("upn") or claims.get("preferred_username") or claims.get("name")
+    name = name or claims.get("app_displayname") or claims.get("appid")
     return Identity(
         object_id=object_id, principal_type="User" if user else "ServicePrincipal", name=str(name or "")
     )

@@ -161,5 +161,6 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         if finding.waitable:
             text.append("\nA fresh assignment may need 10 to 30 minutes.", style="dim")
         severity = Text(finding.severity.value, style=_SEVERITY[finding.severity])
-        table.add_row(severity, escape(finding.code), text)
+        code = "" if finding.severity is Severity.OK else escape(finding.code)
+        table.add_row(severity, code, text)
     return table

@@ -41,7 +41,7 @@ from labelbridge.model import OffsetUnit, ProjectKind
 
 __all__ = ["RowReader", "documents_named", "find_text", "read", "unit_written", "write"]
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 """Taken off any line, not only the first: `lines` may be several files one after the other."""
 
 
@@ -108,8 +108,9 @@ class RowReader:
         datastore: str | None,
         for_language: bool = True,
         settle: OffsetUnit | None = None,
+        repeats: bool = False,
     ) -> None:
-        """See `read` for the arguments."""
+        """See `read` for the arguments; `repeats` lets a document come twice (see `shards`)."""
         if texts is None and kind is ProjectKind.ENTITIES:
             raise ValueError("entities cannot be read without their texts")
         self._kind = kind
@@ -121,7 +122,7 @@ class RowReader:
         self._datastore = datastore
         self._for_language = for_language
         self._decoder = (_DECODERS if self._inline is None else _WITH_TEXT)[kind]
-        self._seen = Seen()
+        self._seen = None if repeats else Seen()
         self._lines = 0
         self._sources: list[tuple[int, str]] = []
         self._prefix = "\0"
@@ -132,19 +133,25 @@ class RowReader:
         self._sources.append((before, source))
         for number, line in enumerate(lines, 1):
             self._lines = before + number
-            row = line.removeprefix(_BOM)
-            if row and not row.isspace():
-                yield self._one(source, number, row)
+            found = self.one(line.removeprefix(BOM), number, source)
+            if found is not None:
+                yield found
 
-    def _one(self, source: str, number: int, line: bytes) -> LabeledDocument | Quarantined:
+    def one(self, line: bytes, number: int, source: str) -> LabeledDocument | Quarantined | None:
+        """One row, without a BOM; None for a blank line. `number` is for the quarantine."""
+        if not line or line.isspace():
+            return None
         document: str | None = None
         try:
             row = self._decode(line)
             document, text = self._find(row)
             result = self._row(document, text, row)
-            first = self._seen.first(document, self._lines)
-            if first != self._lines:
-                raise RejectedRowError(Code.DUPLICATE_DOCUMENT, f"{self._place(first)} was for this document")
+            if self._seen is not None:
+                first = self._seen.first(document, self._lines)
+                if first != self._lines:
+                    raise RejectedRowError(
+                        Code.DUPLICATE_DOCUMENT, f"{self._place(first)} was for this document"
+                    )
         except RejectedRowError as no:
             document = document or self._named(line)
             return quarantined(no.code, no.reason, line, source=source, line=number, document=document)
@@ -281,7 +288,7 @@ def documents_named(lines: Iterable[bytes], *, datastore: str | None = None) -> 
     `read` those that exist. Names repeat if lines do. Only names that a blob can have are given.
     """
     for line in lines:
-        row = line.removeprefix(_BOM)
+        row = line.removeprefix(BOM)
         if len(row) > MAX_LINE_BYTES:
             continue
         try:

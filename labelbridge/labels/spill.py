@@ -29,7 +29,7 @@ def scratch() -> sqlite3.Connection:
     One connection may be used from the thread that a caller moved to, but only by one at a time.
     """
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-    database.executescript("pragma cache_size=-1024; pragma journal_mode=off; pragma synchronous=off; begin;")
+    database.executescript("pragma cache_size=-384; pragma journal_mode=off; pragma synchronous=off; begin;")
     return database
 
 

@@ -43,6 +43,7 @@ from labelbridge.model import (
     JobRef,
     OperationResult,
     Outcome,
+    Preflight,
     ProjectKind,
     ProjectRef,
     Request,
@@ -240,6 +241,21 @@ async def follow(bridge: Labelbridge, ref: ProjectRef, request: Request, **optio
         (step.name.value, StepState.DONE) for step in planned
     ]
     return result
+
+
+async def dry_then_done(
+    bridge: Labelbridge, bench: Bench, request: Request
+) -> tuple[Preflight, OperationResult]:
+    """A dry run that finds no error and changes nothing, then the operation, as it was planned."""
+    before = await bench.standing()
+    seen = await bridge.preflight(bench.ref, request)
+    assert seen.errors == ()
+    assert (seen.kind, seen.container) == (bench.kind, bench.project.container)
+    assert seen.documents == len(bench.project.documents)
+    after = await bench.standing()
+    assert after == before
+    assert after.operations == before.operations
+    return seen, await follow(bridge, bench.ref, request)
 
 
 async def carry_out(

@@ -64,6 +64,8 @@ async def _first_round(bridge: Labelbridge, bench: Bench, own: dict[str, Any]) -
     assert await bench.in_language() == own
     ours = {name: await bench.label(Studio.AZUREML, name, 1) for name in ("d000.txt", "d001.txt", "d009.txt")}
     assert ours["d000.txt"] != own["d000.txt"]
+    await follow(bridge, bench.ref, SyncRequest())
+    assert await bench.in_language() == ours
     back = await follow(bridge, bench.ref, SwitchRequest(to=Studio.LANGUAGE))
     merged = own | ours
     assert await bench.in_language() == merged
@@ -140,6 +142,8 @@ async def _discarded(bridge: Labelbridge, stack: Stack, path: Path, kind: Projec
     assert await bench.in_snapshot(synced.snapshot.id) == ours
     assert await bench.in_language() == ours
     assert await bench.gates_become(language=False, azureml=True)
+    await refused_at_once(bench, bridge.switch(bench.ref, to="azureml"), "already_active")
+    await refused_at_once(bench, bridge.disconnect(bench.ref), "labels_undecided")
     ours["d010.txt"] = await bench.label(Studio.AZUREML, "d010.txt", 2)
 
     gone = await follow(bridge, bench.ref, DisconnectRequest(labels="discard"))

@@ -1,7 +1,7 @@
 """A dry run, which is a preflight and a plan, changes nothing and tells the truth about what then runs.
 
-The other tests of this room hold every operation that ends well against its plan too (`helpers.follow`);
-here stand those that need no labels.
+The other tests of this room hold every operation that ends well against its plan too (`helpers.follow`),
+and connect and disconnect are run dry first in `test_roles`; here stands what takes no connection.
 """
 
 import asyncio
@@ -14,47 +14,26 @@ from labelbridge.errors import LabelbridgeError
 from labelbridge.local.stack import Stack
 from labelbridge.model import (
     ConnectRequest,
-    DisconnectRequest,
-    OperationResult,
     ProjectKind,
-    Request,
     Studio,
     SwitchRequest,
-    SyncRequest,
     TrainRequest,
 )
 from labelbridge.plans import Step, plan
-from tests.operations.helpers import Bench, carry_out, errors_of, follow
+from tests.operations.helpers import Bench, carry_out, dry_then_done, errors_of
 
 
 async def test_a_dry_run_changes_nothing_and_the_operation_then_takes_the_steps_that_it_showed(
     bridge: Labelbridge, stack: Stack, tmp_path: Path
 ) -> None:
-    await asyncio.gather(*(_one_life(bridge, stack, tmp_path, kind) for kind in ProjectKind))
+    async def train(kind: ProjectKind) -> None:
+        bench = await Bench.make(stack, tmp_path, kind)
+        _, first = await dry_then_done(bridge, bench, TrainRequest(model="m1", deployment="production"))
+        assert first.model is not None
+        await dry_then_done(bridge, bench, TrainRequest(model="m2", labels=first.model.snapshot))
+        await dry_then_done(bridge, bench, TrainRequest(model="m3", labels="as-is"))
 
-
-async def _one_life(bridge: Labelbridge, stack: Stack, path: Path, kind: ProjectKind) -> None:
-    bench = await Bench.make(stack, path, kind)
-    connected = await _dry_then_done(bridge, bench, ConnectRequest(job=bench.job))
-    assert (connected.active, connected.epoch) == (Studio.LANGUAGE, 0)
-    synced = await _dry_then_done(bridge, bench, SyncRequest())
-    assert synced.snapshot is not None
-    assert synced.snapshot.source == "language"
-    await _dry_then_done(bridge, bench, TrainRequest(model="m1"))
-    gone = await _dry_then_done(bridge, bench, DisconnectRequest())
-    assert (gone.active, gone.epoch) == (Studio.LANGUAGE, 0)
-
-
-async def _dry_then_done(bridge: Labelbridge, bench: Bench, request: Request) -> OperationResult:
-    """Look first: no errors, the facts are right, nothing changed. Then do it as planned."""
-    before = await bench.standing()
-    seen = await bridge.preflight(bench.ref, request)
-    assert seen.errors == ()
-    assert (seen.kind, seen.container, seen.documents) == (bench.kind, bench.project.container, 12)
-    after = await bench.standing()
-    assert after == before
-    assert after.operations == before.operations
-    return await follow(bridge, bench.ref, request)
+    await asyncio.gather(*(train(kind) for kind in ProjectKind))
 
 
 async def test_a_dry_run_finds_what_the_operation_would_stop_at(

@@ -85,11 +85,14 @@ async def _is_not_there(bridge: Labelbridge, bench: Bench) -> None:
     assert not (await bridge.status(bench.ref)).known
 
 
-@pytest.mark.parametrize("kind", ProjectKind)
 async def test_a_file_becomes_a_project_that_holds_exactly_its_labels_and_is_open(
-    bridge: Labelbridge, stack: Stack, tmp_path: Path, kind: ProjectKind
+    bridge: Labelbridge, stack: Stack, tmp_path: Path
 ) -> None:
-    bench = await _bench(stack, tmp_path, kind)
+    await asyncio.gather(*(_imported(bridge, stack, tmp_path, kind) for kind in ProjectKind))
+
+
+async def _imported(bridge: Labelbridge, stack: Stack, path: Path, kind: ProjectKind) -> None:
+    bench = await _bench(stack, path, kind)
     lines, meant = _lines(bench, bench.project.documents)
     texts = [bench.folder.content(document).decode() for document in meant]
     assert any("\r\n" in text for text in texts)
@@ -132,11 +135,14 @@ async def test_documents_in_another_storage_account_and_a_missing_file_are_refus
     await _is_not_there(bridge, bench)
 
 
-@pytest.mark.parametrize("kind", ProjectKind)
 async def test_rows_that_cannot_be_read_stop_an_import_unless_they_may_be_put_aside(
-    bridge: Labelbridge, stack: Stack, tmp_path: Path, kind: ProjectKind
+    bridge: Labelbridge, stack: Stack, tmp_path: Path
 ) -> None:
-    bench = await _bench(stack, tmp_path, kind)
+    await asyncio.gather(*(_with_bad_rows(bridge, stack, tmp_path, kind) for kind in ProjectKind))
+
+
+async def _with_bad_rows(bridge: Labelbridge, stack: Stack, path: Path, kind: ProjectKind) -> None:
+    bench = await _bench(stack, path, kind)
     lines, meant = _lines(bench, bench.project.documents[:8])
     no_label: object = [{"label": "City", "offsetStart": 5, "offsetEnd": 99_999}]
     if kind is not ProjectKind.ENTITIES:

@@ -12,14 +12,14 @@ from labelbridge.errors import LabelbridgeError
 from labelbridge.local.stack import Stack
 from labelbridge.model import (
     BlobRef,
+    ConnectRequest,
     ImportRequest,
     ProjectKind,
     ProjectRef,
     Studio,
-    SwitchRequest,
     SyncRequest,
 )
-from tests.operations.helpers import TIMEOUT, Bench, connect, refused_at_once
+from tests.operations.helpers import TIMEOUT, Bench, refused_at_once
 
 IMPORT = ImportRequest(
     source=BlobRef(account="a", container="c", name="labels.jsonl"),
@@ -51,10 +51,9 @@ async def test_what_the_state_forbids_is_refused_at_once_and_leaves_no_trace(
 async def _one_life(bridge: Labelbridge, stack: Stack, path: Path, kind: ProjectKind) -> None:
     bench, other = await asyncio.gather(Bench.make(stack, path, kind), Bench.make(stack, path, kind))
     await _without_a_connection(bridge, bench)
-    await connect(bridge, bench)
+    await _while_a_connect_runs(bridge, bench)
     await _with_language_active(bridge, bench, other)
-    await _while_a_switch_runs(bridge, bench)
-    await _with_azureml_active(bridge, bench)
+    assert await bench.gates_become(language=True, azureml=False)
 
 
 async def _without_a_connection(bridge: Labelbridge, bench: Bench) -> None:
@@ -81,35 +80,29 @@ async def _with_language_active(bridge: Labelbridge, bench: Bench, other: Bench)
     await refused_at_once(other, shouted, "job_claimed")
 
 
-async def _while_a_switch_runs(bridge: Labelbridge, bench: Bench) -> None:
+async def _while_a_connect_runs(bridge: Labelbridge, bench: Bench) -> None:
     """All but a sync is refused with which, who and since when; the sync takes its turn after it."""
-    history = await bridge.history(bench.ref)
-    switch = await bridge.start(bench.ref, SwitchRequest(to=Studio.AZUREML))
+    connect = await bridge.start(bench.ref, ConnectRequest(job=bench.job))
     refusals = await asyncio.gather(
         *_asks(bridge, bench.ref, bench.job.name).values(), return_exceptions=True
     )
     sync = await bridge.start(bench.ref, SyncRequest())
-    running = (await bridge.status(bench.ref)).running
-    assert running is not None
-    assert running.operation_id == switch.operation_id
+    status = await bridge.status(bench.ref)
+    assert status.running is not None
+    assert status.running.operation_id == connect.operation_id
+    assert [waiting.operation_id for waiting in status.queued] == [sync.operation_id]
     for refusal in refusals:
         assert isinstance(refusal, LabelbridgeError)
         assert refusal.code == "operation_running"
-        assert refusal.data["operation_id"] == switch.operation_id
-        assert refusal.data["kind"] == "switch"
+        assert refusal.data["operation_id"] == connect.operation_id
+        assert refusal.data["kind"] == "connect"
         assert refusal.data["actor_object_id"] == (await bridge.actor()).object_id
-        assert refusal.data["since"] == running.started_at.isoformat(timespec="seconds")
-        assert switch.operation_id in refusal.message
-    assert (await switch.result(TIMEOUT)).active is Studio.AZUREML
+        assert refusal.data["since"] == status.running.started_at.isoformat(timespec="seconds")
+        assert connect.operation_id in refusal.message
+    assert (await connect.result(TIMEOUT)).active is Studio.LANGUAGE
     assert (await sync.result(TIMEOUT)).snapshot is not None
-    done = (await bridge.history(bench.ref))[len(history) :]
-    assert [entry.operation_id for entry in done] == [switch.operation_id, sync.operation_id]
-
-
-async def _with_azureml_active(bridge: Labelbridge, bench: Bench) -> None:
-    await refused_at_once(bench, bridge.switch(bench.ref, to="azureml"), "already_active")
-    await refused_at_once(bench, bridge.disconnect(bench.ref), "labels_undecided")
-    assert await bench.gates_become(language=False, azureml=True)
+    done = await bridge.history(bench.ref)
+    assert [entry.operation_id for entry in done] == [connect.operation_id, sync.operation_id]
 
 
 async def test_nothing_but_an_import_can_be_done_to_a_project_that_language_does_not_have(

@@ -22,6 +22,7 @@ from labelbridge.model import (
     JobRef,
     Outcome,
     ProjectKind,
+    Request,
     Studio,
     SwitchRequest,
     SyncRequest,
@@ -32,9 +33,8 @@ from tests.operations.helpers import (
     Bench,
     bridge_as,
     carry_out,
-    connect,
+    dry_then_done,
     errors_of,
-    follow,
     make_workspace,
     note_appears,
     refused_by_preflight,
@@ -163,32 +163,40 @@ async def test_everything_that_is_wrong_is_said_at_once_and_is_not_waited_for(
         )
 
 
-async def test_with_reader_alone_a_connect_warns_of_both_sentences_and_a_stranger_may_do_nothing(
+async def test_with_reader_alone_an_operator_is_warned_of_both_sentences_and_a_stranger_may_do_nothing(
     bridge: Labelbridge, stack: Stack, tmp_path: Path
 ) -> None:
     async with bridge_as(stack, "stranger") as stranger:
-        bench = await _beside(await Bench.make(stack, tmp_path), "Storage Blob Data Reader")
-        connecting = ConnectRequest(job=bench.job)
-        await _refused_to(stranger, bridge, bench, connecting)
-        connected = await connect(bridge, bench)
-        warned = [note for note in connected.notes if "Storage Blob Data Reader" in note]
-        assert len(warned) == 1
-        assert "limitations ask for reader permission" in warned[0]
-        assert "steps to connect ask for Storage Blob Data Contributor" in warned[0]
-        for request in (
-            SwitchRequest(to=Studio.AZUREML),
-            SyncRequest(),
-            TrainRequest(model="m1"),
-            DisconnectRequest(),
-        ):
-            await _refused_to(stranger, bridge, bench, request)
-        assert await bench.gates_become(language=True, azureml=False)
-        gone = await follow(bridge, bench.ref, DisconnectRequest())
-        assert gone.active is Studio.LANGUAGE
-        assert await asyncio.to_thread(bench.evidence.job_is_retired)
+        await asyncio.gather(
+            *(_reader_alone(bridge, stranger, stack, tmp_path, kind) for kind in ProjectKind)
+        )
 
 
-async def _refused_to(stranger: Labelbridge, bridge: Labelbridge, bench: Bench, request: Any) -> None:
+async def _reader_alone(
+    bridge: Labelbridge, stranger: Labelbridge, stack: Stack, path: Path, kind: ProjectKind
+) -> None:
+    bench = await _beside(await Bench.make(stack, path, kind), "Storage Blob Data Reader")
+    await _refused_to(stranger, bench, ConnectRequest(job=bench.job))
+    seen, connected = await dry_then_done(bridge, bench, ConnectRequest(job=bench.job))
+    (warned,) = [finding for finding in seen.findings if finding.severity == "warning"]
+    assert warned.code == "workspace_storage_role"
+    assert "limitations ask for reader permission" in warned.message
+    assert "steps to connect ask for Storage Blob Data Contributor" in warned.message
+    assert warned.message in connected.notes
+    for request in (
+        SwitchRequest(to=Studio.AZUREML),
+        SyncRequest(),
+        TrainRequest(model="m1"),
+        DisconnectRequest(),
+    ):
+        await _refused_to(stranger, bench, request)
+    assert await bench.gates_become(language=True, azureml=False)
+    _, gone = await dry_then_done(bridge, bench, DisconnectRequest())
+    assert (gone.active, gone.epoch) == (Studio.LANGUAGE, 0)
+    assert await asyncio.to_thread(bench.evidence.job_is_retired)
+
+
+async def _refused_to(stranger: Labelbridge, bench: Bench, request: Request) -> None:
     """The stranger's request is refused with the two commands that would let them in."""
     ask = carry_out(stranger, bench.ref, request)
     refusal = await refused_by_preflight(bench, ask, *CALLER)

@@ -1,0 +1,145 @@
+"""How labels are carried: export, come to rest, merge, deliver, and the undo of a delivery."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from labelbridge.errors import LabelbridgeError
+from labelbridge.model import (
+    MergeReport,
+    Phase,
+    SnapshotRef,
+    Studio,
+)
+from labelbridge.model.steps import (
+    AssetOrder,
+    ExportOrder,
+    ImportFile,
+    ImportOrder,
+    JobTicket,
+    Merge,
+    MergeOrder,
+    VerifyOrder,
+)
+from labelbridge.plans import Step
+from workflows._errors import as_info
+from workflows._recorded import Recorded
+
+
+class Carrying(Recorded):
+    """An operation that carries labels."""
+
+    def export_order(self, studio: Studio) -> ExportOrder:
+        """An order to export one side, with this operation's leave to quarantine."""
+        return ExportOrder(
+            project=self.project,
+            kind=self.facts.kind or self.record.kind,
+            studio=studio,
+            job=self.job,
+            epoch=self.stored.record.epoch if self.stored else 0,
+            allow_quarantine=getattr(self.request, "allow_quarantine", False),
+        )
+
+    async def export(self, studio: Studio) -> SnapshotRef:
+        """The labels of one side as they are after this was asked."""
+        snapshot: SnapshotRef = await self.read("export_labels", self.export_order(studio), SnapshotRef)
+        return snapshot
+
+    async def come_to_rest(self, studio: Studio) -> SnapshotRef:
+        """Steps 3 and 4: wait out writes in flight, then until two exports in a row are equal."""
+        deadline = workflow.now() + self.timing.drain_deadline
+        with self.step(Step.DRAIN):
+            await workflow.sleep(self.timing.drain)
+            seen = await self.export(studio)
+            while True:
+                await workflow.sleep(self.timing.settle)
+                again = await self.export(studio)
+                if again.digest == seen.digest:
+                    self.note(Step.DRAIN, "")
+                    break
+                if workflow.now() > deadline:
+                    raise LabelbridgeError(
+                        "drain_deadline",
+                        f"{studio.display_name} still took labels {self.timing.drain_deadline} after it was gated.",
+                    )
+                self.note(
+                    Step.DRAIN, f"{studio.display_name} still takes labels; waiting until they are at rest"
+                )
+                seen = again
+        with self.step(Step.SNAPSHOT):
+            self.note(Step.SNAPSHOT, f"{again.labels} labels in {again.documents} documents, {again.id[:12]}")
+        return again
+
+    async def merge(
+        self, azureml_now: SnapshotRef, language_now: SnapshotRef
+    ) -> tuple[SnapshotRef, MergeReport]:
+        """Language's labels when it was left, overlaid with what changed in Azure ML since it was left."""
+        order = MergeOrder(
+            project=self.project,
+            kind=self.project_kind,
+            epoch=self.record.epoch,
+            language_left=self.record.left.get(Studio.LANGUAGE),
+            language_now=language_now,
+            language_given=self.record.given,
+            azureml_left=self.record.left.get(Studio.AZUREML),
+            azureml_now=azureml_now,
+        )
+        merged: Merge = await self.read("merge_labels", order, Merge)
+        return merged.snapshot, merged.report
+
+    async def deliver_to_language(self, snapshot: SnapshotRef, before: SnapshotRef, *, phase: bool) -> None:
+        """Step 5: the gated Language project is given a snapshot, and is read back.
+
+        `before` is what it holds now: what an undo puts back. The record names both first, so that
+        neither is ever mistaken for labels that somebody made past the gate.
+        """
+        given = tuple(dict.fromkeys((*self.record.given, before.digest, snapshot.digest)))[-50:]
+        changes: dict[str, object] = {"given": given}
+        if phase:
+            changes["transition"] = self.transition(phase=Phase.DELIVERING, restore=before)
+        await self.write(changes)
+        if snapshot.digest != before.digest:
+            self.on_undo("Language gets its former labels back", lambda: self.restore_language(before))
+        order = ImportOrder(project=self.project, snapshot=snapshot.id, template=before.raw or "")
+        file: ImportFile = await self.read("prepare_import", order, ImportFile)
+        ticket: JobTicket = await self.effect("start_import", file, JobTicket)
+        await self.read("await_import", ticket, None)
+        if ticket.attempts > 1:
+            # An earlier attempt may have left a second import behind: let it run before reading back.
+            await workflow.sleep(self.timing.drain)
+        verify = VerifyOrder(
+            project=self.project, kind=self.project_kind, epoch=self.record.epoch, digest=snapshot.digest
+        )
+        await self.read("verify_language", verify, SnapshotRef)
+
+    async def restore_language(self, before: SnapshotRef) -> None:
+        """Undo of a delivery: the project file that was exported before is imported again, gated."""
+        order = ImportOrder(
+            project=self.project, snapshot=before.id, template=before.raw or "", as_exported=True
+        )
+        while True:
+            file: ImportFile = await self.insist("prepare_import", order, ImportFile, reads=True)
+            ticket: JobTicket = await self.insist("start_import", file, JobTicket)
+            try:
+                await self.insist("await_import", ticket, None, give_up_on=("azure_job_failed",), reads=True)
+                return
+            except ActivityError as error:
+                self.note(Step.UNDO, f"needs a person: {as_info(error).message}")
+            await workflow.sleep(timedelta(seconds=30))
+
+    async def deliver_to_azureml(self, snapshot: SnapshotRef) -> None:
+        """Step 5 towards Azure ML: a labelled data asset in its own form, read back."""
+        connection = self.record.connection
+        if connection is None:
+            raise LabelbridgeError("not_connected")
+        order = AssetOrder(
+            project=self.project,
+            kind=self.project_kind,
+            job=connection.job,
+            datastore=connection.datastore,
+            container=connection.container,
+            snapshot=snapshot,
+        )
+        asset: str = await self.read("put_labelled_asset", order, str)
+        self.note(Step.DELIVER, f"data asset {asset}")
