@@ -51,9 +51,9 @@ class Moves(Carrying):
         """Undo of the gate: the other studio is shut for certain before this one opens."""
         await self.shut_for_certain(studio.other)
         order = self.gate(studio, open_=True, unlink=self.kind is OperationKind.CONNECT)
-        await self.insist("set_gate", order, datetime)
+        await self._open_when_the_other_is_shut(order)
         await workflow.sleep(self.timing.look_again)
-        await self.insist("set_gate", order, datetime)
+        await self._open_when_the_other_is_shut(order)
 
     async def shut_for_certain(self, studio: Studio) -> None:
         """Shut a studio, if it has the project at all, and wait until that has taken effect."""
@@ -69,16 +69,18 @@ class Moves(Carrying):
     async def open(self, studio: Studio, *, unlink: bool = False) -> None:
         """Step 7: open the target; a source found open is shut, waited out and kept first."""
         with self.step(Step.OPEN):
-            order = self.gate(studio, open_=True, unlink=unlink)
-            while True:
-                try:
-                    await self.insist("set_gate", order, datetime, give_up_on=("source_open",))
-                    break
-                except ActivityError as error:
-                    if as_info(error).code != "source_open":
-                        raise
-                    await self._shut_intruder(studio.other)
+            await self._open_when_the_other_is_shut(self.gate(studio, open_=True, unlink=unlink))
             self.opened_at = workflow.now()
+
+    async def _open_when_the_other_is_shut(self, order: GateOrder) -> None:
+        while True:
+            try:
+                await self.insist("set_gate", order, datetime, give_up_on=("source_open",))
+                return
+            except ActivityError as error:
+                if as_info(error).code != "source_open":
+                    raise
+                await self._shut_intruder(order.studio.other)
 
     async def look_again(self, active: Studio) -> None:
         """Step 8: one margin later both gates are read once more; a wrong one is put right at once."""
@@ -90,7 +92,7 @@ class Moves(Carrying):
             if source_open:
                 await self._shut_intruder(active.other)
             if not target_open:
-                await self.insist("set_gate", self.gate(active, open_=True), datetime)
+                await self._open_when_the_other_is_shut(self.gate(active, open_=True))
                 self.notes.append(f"{active.display_name} was found shut and was opened again.")
 
     async def _shut_intruder(self, studio: Studio) -> None:

@@ -148,6 +148,7 @@ class OperationWorkflow:
             ended_at=workflow.now(),
             result=result,
             error=error,
+            notes=tuple(self.notes),
         )
         await self.insist("announce", entry, None)
 

@@ -162,6 +162,8 @@ class AuditEntry(Model):
     ended_at: datetime
     result: OperationResult | None = None
     error: ErrorInfo | None = None
+    notes: tuple[str, ...] = ()
+    """What people should know of it: snapshots of labels made where none should be, warnings."""
 
 
 class GateState(Model):

@@ -2,8 +2,12 @@
 
 import asyncio
 
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+import workflows
 from labelbridge.local.referee import named
-from labelbridge.model import Outcome, ProjectKind, Studio
+from labelbridge.model import Outcome, ProjectKind, Studio, SwitchRequest
 from labelbridge.plans import plan
 from tests.operations.conftest import NewRehearsal
 from tests.operations.rehearsal import Rehearsal, eventually
@@ -52,6 +56,7 @@ async def _story(r: Rehearsal) -> None:
     assert r.evidence.linked_job() is None
     r.assert_nothing_lost(Studio.LANGUAGE)
     await _record_and_trail(r)
+    await _histories_replay(r)
 
 
 async def _labels_in(r: Rehearsal, studio: Studio, documents: int) -> None:
@@ -78,8 +83,6 @@ async def _record_and_trail(r: Rehearsal) -> None:
 
 
 async def test_a_finished_switch_shows_the_steps_of_its_plan(new_rehearsal: NewRehearsal) -> None:
-    from labelbridge.model import SwitchRequest
-
     r = new_rehearsal()
     await r.connect()
     request = SwitchRequest(to=Studio.AZUREML)
@@ -89,3 +92,13 @@ async def test_a_finished_switch_shows_the_steps_of_its_plan(new_rehearsal: NewR
     progress = await handle.progress()
     assert progress is not None
     assert [step.name for step in progress.steps] == [step.name.value for step in planned]
+
+
+async def _histories_replay(r: Rehearsal) -> None:
+    """Every workflow of the story replays to the same commands, from its history alone."""
+    replayer = Replayer(workflows=list(workflows.ALL), data_converter=pydantic_data_converter)
+    ids = [r.ref.workflow_id]
+    ids += [f"{r.ref.workflow_id}/{entry.operation_id}" for entry in await r.bridge.history(r.ref)]
+    for workflow_id in ids:
+        history = await r.bridge.client.get_workflow_handle(workflow_id).fetch_history()
+        await replayer.replay_workflow(history)
