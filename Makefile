@@ -11,12 +11,15 @@ BIN := $(VENV)/bin
 AZURITE := deploy/azurite
 DATA ?=
 PYTEST_ARGS ?=
+BENCH_VENV := .venv-bench
+BENCH_ARGS ?=
+FUZZ_SECONDS ?= 300
 
 hash = $(shell cat $(1) | sha256sum | cut -c1-16)
 PYTHON_STAMP := $(VENV)/stamp-$(call hash,pyproject.toml constraints.txt)
 AZURITE_STAMP := $(AZURITE)/node_modules/stamp-$(call hash,$(AZURITE)/package.json $(AZURITE)/package-lock.json)
 
-.PHONY: help setup demo test lint dev clean
+.PHONY: help setup demo test lint dev bench fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,8 +39,20 @@ lint: $(PYTHON_STAMP) ## Ruff, mypy and the import rules
 dev: setup ## The local stack in the foreground, with its addresses and an env file
 	@$(BIN)/labelbridge dev
 
+bench: ## Speed and memory of the labels room beside other tools; BENCH_ARGS are passed on
+	@PYTHON="$(PYTHON)" deploy/make-venv.sh $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BENCH_VENV)/bin/python -m benchmarks.labels $(BENCH_ARGS)
+
+fuzz: $(PYTHON_STAMP) ## Fuzz each reader for FUZZ_SECONDS (default 300)
+	@for target in azureml language stored table tables_folder small; do \
+	    mkdir -p .labelbridge/fuzz/$$target && \
+	    $(BIN)/python -m tests.fuzz.run $$target -max_total_time=$(FUZZ_SECONDS) \
+	        -artifact_prefix=.labelbridge/fuzz/ .labelbridge/fuzz/$$target || exit 1; \
+	done
+
 clean: ## Remove everything that make made: environment, Azurite, local state, caches
-	rm -rf $(VENV) $(AZURITE)/node_modules .labelbridge build dist ./*.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) $(AZURITE)/node_modules .labelbridge build dist ./*.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

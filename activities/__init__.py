@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from activities.connections import Connections
+from activities.conversions import Conversions
 from activities.deliveries import Deliveries
 from activities.exports import Exports
 from activities.gates import Gates
@@ -20,11 +21,12 @@ def all_activities(session: AzureSession, registry: Registry, settings: Settings
     """Every activity, bound to its clients."""
     records = Records(session, registry, settings)
     gates = Gates(session, settings)
-    exports = Exports(session, registry, settings)
+    conversions = Conversions(session, registry, settings)
+    exports = Exports(session, registry, settings, conversions)
     deliveries = Deliveries(session, registry, settings)
     connections = Connections(session, registry)
     training = Training(session, settings)
-    imports = Imports(session, registry, settings)
+    imports = Imports(session, registry, conversions)
     return [
         Preflights(session, registry, settings).preflight,
         records.inspect,
@@ -39,6 +41,9 @@ def all_activities(session: AzureSession, registry: Registry, settings: Settings
         gates.read_gates,
         exports.export_labels,
         exports.verify_language,
+        conversions.read_shard,
+        conversions.join_shards,
+        conversions.drop_shards,
         deliveries.merge_labels,
         deliveries.prepare_import,
         deliveries.start_import,

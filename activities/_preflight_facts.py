@@ -197,8 +197,10 @@ class Facts:
         """How many documents Language would find: non-empty .txt blobs at the container's root."""
 
         async def read() -> int:
-            blobs = await self.session.blobs(account).list(container)
-            return sum(b.size > 0 and "/" not in b.name and b.name.casefold().endswith(".txt") for b in blobs)
+            count = 0
+            async for blob in self.session.blobs(account).each(container):
+                count += blob.size > 0 and "/" not in blob.name and blob.name.casefold().endswith(".txt")
+            return count
 
         linked = await self.storage()
         known = linked if linked and arm_name(linked).casefold() == account.casefold() else None

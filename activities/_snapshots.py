@@ -1,31 +1,41 @@
-"""Rows to stored snapshot, stored snapshot to rows: shared by every step that carries labels."""
+"""Rows to stored snapshot, stored snapshot to rows: shared by every step that carries labels.
+
+Prevents a step whose memory grows with the project: rows pass one by one from a file to a file, and
+only counts are held.
+"""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Literal
+from typing import BinaryIO
 
 import msgspec
 
+from activities._files import scratch
+from labelbridge._threads import in_thread
 from labelbridge.errors import LabelbridgeError
-from labelbridge.labels import snapshot
+from labelbridge.labels import manifest, snapshot
+from labelbridge.labels.quarantine import Sieve, Totals
 from labelbridge.labels.rows import LabeledDocument, Quarantined
-from labelbridge.model import ProjectKind, ProjectRef, SnapshotRef
+from labelbridge.model import ProjectRef, SnapshotRef
+from labelbridge.model.steps import SnapshotOrder
 from labelbridge.registry import Registry
 
-Source = Literal["language", "azureml", "merged", "imported"]
+Rows = Iterable[LabeledDocument | Quarantined]
 
 
 def labels_digest(rows: Iterable[LabeledDocument]) -> str:
-    """sha256 of the labels alone: a document labelled with nothing counts as not labelled.
+    """sha256 of the labels alone, from rows sorted by document.
 
-    Language lists a document without labels and one that nobody labelled in the same way, so
-    telling them apart would make equal labels look different.
+    A document labelled with nothing counts as not labelled: Language lists a document without labels
+    and one that nobody labelled in the same way, so telling them apart would make equal labels look
+    different.
     """
     digest = hashlib.sha256()
-    for row in sorted(rows, key=lambda row: row.document):
+    encode = msgspec.json.Encoder().encode
+    for row in rows:
         if row.spans or row.classes:
-            digest.update(msgspec.json.encode((row.document, sorted(row.spans), sorted(row.classes))))
+            digest.update(encode((row.document, sorted(row.spans), sorted(row.classes))))
             digest.update(b"\n")
     return digest.hexdigest()
 
@@ -37,90 +47,109 @@ class SnapshotStore:
         """`registry` stores the blobs."""
         self._registry = registry
 
-    async def keep(
-        self,
-        rows: Sequence[LabeledDocument],
-        *,
-        project: ProjectRef,
-        kind: ProjectKind,
-        categories: Sequence[str],
-        source: Source,
-        epoch: int,
-        quarantined: Sequence[Quarantined] = (),
-        allow_quarantine: bool = True,
-        raw: bytes | None = None,
-    ) -> SnapshotRef:
-        """Store `rows`; refuses with `labels_quarantined` if some were unreadable and that is not allowed."""
-        quarantine = None
-        if quarantined:
-            lines = b"".join(msgspec.json.encode(item) + b"\n" for item in quarantined)
-            quarantine = await self._registry.put_quarantine(lines)
-            if not allow_quarantine:
-                raise _refused(quarantined, quarantine)
-        encoded = snapshot.encode(rows, kind=kind, project_key=project.key, categories=categories)
-        taken_at = datetime.now(UTC)
-        manifest = {
-            "id": encoded.id,
-            "project": project.key,
-            "source": source,
-            "epoch": epoch,
-            "unit": "utf16",
-            "documents": encoded.documents,
-            "labels": encoded.labels,
-            "counts": encoded.counts,
-            "quarantined": len(quarantined),
-            "taken_at": taken_at.isoformat(),
-        }
-        await self._registry.put_snapshot(project, encoded.id, encoded.content, manifest)
-        return SnapshotRef(
-            id=encoded.id,
-            source=source,
-            digest=labels_digest(rows),
-            epoch=epoch,
-            documents=encoded.documents,
-            labels=encoded.labels,
-            quarantined=len(quarantined),
-            quarantine=quarantine,
-            raw=await self._registry.put_raw(raw) if raw is not None else None,
-            taken_at=taken_at,
-        )
+    async def keep(self, rows: Rows, order: SnapshotOrder, *, raw: BinaryIO | None = None) -> SnapshotRef:
+        """Store `rows`, which are taken in a thread; `raw` is the project file that they come from.
 
-    async def rows(self, project: ProjectRef, snapshot_id: str) -> list[LabeledDocument]:
-        """The rows of a stored snapshot; `snapshot_unknown` if this project has none of that id."""
-        content = await self._registry.read_snapshot(project, snapshot_id)
-        found = snapshot.decode(content, expected_id=snapshot_id) if content is not None else None
-        if found is None or found.header.project != project.key:
-            raise LabelbridgeError("snapshot_unknown", f"{project.name} has no snapshot {snapshot_id[:12]}.")
-        return list(found.rows())
+        Raises:
+            LabelbridgeError: `labels_quarantined` if some rows are unreadable and that is not allowed.
+        """
+        with scratch() as file, scratch() as aside:
+            made, digest, totals = await in_thread(lambda: _write(rows, order, file, aside))
+            quarantine = None
+            if totals.quarantined:
+                quarantine = await self._registry.put_quarantine(aside)
+                if not order.allow_quarantine:
+                    raise _refused(totals, _first(aside), quarantine)
+            taken_at = order.asked_at or datetime.now(UTC)
+            described = manifest.manifest_of(
+                made,
+                side=order.side,
+                epoch=order.epoch,
+                taken_at=taken_at,
+                quarantined_codes=totals.codes,
+                source_etags=order.sources,
+            )
+            await self._registry.put_snapshot(order.project, made.id, file, msgspec.to_builtins(described))
+            return SnapshotRef(
+                id=made.id,
+                source=order.side,
+                digest=digest,
+                epoch=order.epoch,
+                documents=made.documents,
+                labels=made.labels,
+                quarantined=totals.quarantined,
+                quarantine=quarantine,
+                raw=await self._registry.put_raw(raw) if raw is not None else None,
+                taken_at=taken_at,
+            )
+
+    async def open(self, project: ProjectRef, snapshot_id: str) -> BinaryIO:
+        """A stored snapshot as a temporary file, for `snapshot.stored_rows`; the caller closes it.
+
+        Raises:
+            LabelbridgeError: `snapshot_unknown` if this project has none of that id.
+        """
+        file = await self._registry.open_snapshot(project, snapshot_id)
+        if file is not None:
+            if snapshot.header(file).project == project.key:
+                return file
+            file.close()
+        raise LabelbridgeError("snapshot_unknown", f"{project.name} has no snapshot {snapshot_id[:12]}.")
 
     async def unreadable(self, ref: SnapshotRef) -> frozenset[str | None]:
         """Documents whose rows were put aside when the snapshot was taken; None for a row without one."""
         if ref.quarantine is None:
             return frozenset()
-        data = await self._registry.read_quarantine(ref.quarantine)
-        return frozenset(
-            msgspec.json.decode(line, type=Quarantined).document for line in data.splitlines() if line
-        )
+        with await self._registry.open_quarantine(ref.quarantine) as file:
+            return frozenset(msgspec.json.decode(line, type=Quarantined).document for line in file)
 
     async def find(self, project: ProjectRef, snapshot_id: str) -> SnapshotRef:
         """The reference of a stored snapshot, from its content; `snapshot_unknown` if there is none."""
-        rows = await self.rows(project, snapshot_id)
+        with await self.open(project, snapshot_id) as file:
+            found = await in_thread(lambda: snapshot.verify(file))
+            digest = await in_thread(lambda: labels_digest(snapshot.stored_rows(file)))
         return SnapshotRef(
             id=snapshot_id,
             source="merged",
-            digest=labels_digest(rows),
+            digest=digest,
             epoch=0,
-            documents=len(rows),
-            labels=sum(len(row.spans) + len(row.classes) for row in rows),
+            documents=found.documents,
+            labels=found.labels,
             taken_at=datetime.now(UTC),
         )
 
 
-def _refused(quarantined: Sequence[Quarantined], blob: str) -> LabelbridgeError:
-    first = quarantined[0]
+def _write(
+    rows: Rows, order: SnapshotOrder, file: BinaryIO, aside: BinaryIO
+) -> tuple[snapshot.Summary, str, Totals]:
+    sieve = Sieve(aside)
+    made = snapshot.write(
+        sieve.passing(rows),
+        file,
+        kind=order.kind,
+        project_key=order.project.key,
+        categories=order.categories,
+    )
+    totals = sieve.totals()
+    if totals.written != made.documents:
+        raise AssertionError(f"{totals.written} rows passed and {made.documents} were written")
+    return made, labels_digest(snapshot.stored_rows(file)), totals
+
+
+def readable(rows: Rows) -> Iterator[LabeledDocument]:
+    """The rows that can be used."""
+    return (row for row in rows if isinstance(row, LabeledDocument))
+
+
+def _first(aside: BinaryIO) -> Quarantined:
+    aside.seek(0)
+    return msgspec.json.decode(aside.readline(), type=Quarantined)
+
+
+def _refused(totals: Totals, first: Quarantined, blob: str) -> LabelbridgeError:
     return LabelbridgeError(
         "labels_quarantined",
-        f"{len(quarantined)} rows cannot be used; the first: {first.source}"
+        f"{totals.quarantined} rows cannot be used; the first: {first.source}"
         f"{f' line {first.line}' if first.line else ''}: {first.code}: {first.reason}",
-        data={"count": str(len(quarantined)), "quarantine": blob},
+        data={"count": str(totals.quarantined), "quarantine": blob},
     )

@@ -103,7 +103,8 @@ class Connections:
         return blobs.url(order.container, path)
 
     async def _properties(self, order: JobOrder, data_id: str, instructions: str | None) -> dict[str, object]:
-        file = LanguageProjectFile.parse(await self._registry.read_raw(order.template), order.template)
+        with await self._registry.open_raw(order.template) as data:
+            categories = LanguageProjectFile.open(data, order.template).categories
         entities = order.kind is ProjectKind.ENTITIES
         multi = order.kind is ProjectKind.MULTI_LABEL
         tags = {OWNER_TAG: order.operation_id, "labelbridge-project": order.project.key}
@@ -122,7 +123,7 @@ class Connections:
                 "labels": {
                     "displayName": "labels",
                     "multiSelect": "Enabled" if multi or entities else "Disabled",
-                    "classes": {c: {"displayName": c, "subclasses": {}} for c in file.categories},
+                    "classes": {c: {"displayName": c, "subclasses": {}} for c in categories},
                 }
             },
             "labelingJobMediaProperties": {

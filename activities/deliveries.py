@@ -5,31 +5,43 @@ to what is there. What it replaces was kept as a snapshot first.
 """
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import BinaryIO
 
 from temporalio import activity
 
-from activities._snapshots import SnapshotStore, labels_digest
-from activities._texts import read_texts
+from activities._files import scratch, view
+from activities._merging import Merging, assigned
+from activities._snapshots import SnapshotStore, readable
+from activities._texts import measured
 from activities.exports import finished
+from labelbridge._threads import in_thread
+from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels import azureml_jsonl
 from labelbridge.labels.language_project import LanguageProjectFile
-from labelbridge.labels.merge import overlay
 from labelbridge.labels.rows import LabeledDocument
-from labelbridge.model import MergeReport, OffsetUnit, ProjectRef, SnapshotRef, arm_name
-from labelbridge.model.steps import AssetOrder, ImportFile, ImportOrder, JobTicket, Merge, MergeOrder
+from labelbridge.labels.snapshot import stored_rows
+from labelbridge.labels.split import Split
+from labelbridge.model import OffsetUnit, arm_name
+from labelbridge.model.steps import (
+    AssetOrder,
+    ImportFile,
+    ImportOrder,
+    JobTicket,
+    Merge,
+    MergeOrder,
+    SnapshotOrder,
+)
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
 OWN_FOLDER = "labelbridge/"
 """Where Labelbridge writes in a project's container. Documents stand at the root only, so nothing
 that it writes can come back as a document."""
-
-
-LISTED = 100
-"""Documents that a merge report names; the counts are whole. Reports enter histories, so they stay small."""
 
 
 class Deliveries:
@@ -44,58 +56,32 @@ class Deliveries:
 
     @activity.defn(name="merge_labels")
     async def merge_labels(self, order: MergeOrder) -> Merge:
-        """Merge both sides into a snapshot. May run twice: it writes only snapshots."""
-        onto = await self._language_side(order)
-        base = await self._rows(order.project, order.azureml_left)
-        changed = await self._rows(order.project, order.azureml_now)
-        merged = overlay(
-            onto=onto,
-            base=base,
-            changed=changed,
-            onto_base=await self._rows(order.project, order.language_left),
-        )
-        rows = list(merged.rows.values())
-        categories = sorted({c for row in rows for c in (*row.classes, *(s.category for s in row.spans))})
-        snapshot = await self._snapshots.keep(
-            rows,
-            project=order.project,
-            kind=order.kind,
-            categories=categories,
-            source="merged",
-            epoch=order.epoch,
-        )
-        originals = (order.language_left, order.language_now, order.azureml_left, order.azureml_now)
-        report = MergeReport(
-            snapshot=snapshot.id,
-            taken=len(merged.taken),
-            kept=len(merged.kept),
-            cleared=merged.cleared[:LISTED],
-            conflicts=merged.conflicts[:LISTED],
-            cleared_count=len(merged.cleared),
-            conflict_count=len(merged.conflicts),
-            originals=tuple(dict.fromkeys(ref.id for ref in originals if ref)),
-        )
-        return Merge(snapshot=snapshot, report=report)
+        """Merge both sides into a snapshot. May run twice: it writes only snapshots and a report.
 
-    async def _language_side(self, order: MergeOrder) -> Mapping[str, LabeledDocument]:
-        """What Language contributes: its labels when it was left, and what was changed since by hand.
-
-        While it is gated, Language may hold labels that a sync gave it; those are no change of its
-        own. Anything else it holds was changed past the gate and must not be lost.
+        Raises:
+            LabelbridgeError: `merge_conflict` if the policy is to refuse and there are conflicts; its
+                data names the report.
         """
-        now = await self._rows(order.project, order.language_now)
-        if order.language_left is None:
-            return now
-        left = await self._rows(order.project, order.language_left)
-        expected = (order.language_left.digest, *order.language_given)
-        if labels_digest(now.values()) in expected:
-            return left
-        return overlay(onto=left, base=left, changed=now).rows
-
-    async def _rows(self, project: ProjectRef, ref: SnapshotRef | None) -> dict[str, LabeledDocument]:
-        if ref is None:
-            return {}
-        return {row.document: row for row in await self._snapshots.rows(project, ref.id)}
+        refs = (order.language_left, order.language_now, order.azureml_left, order.azureml_now)
+        async with AsyncExitStack() as stack:
+            sides = {}
+            for ref in {ref.id: ref for ref in refs if ref}.values():
+                sides[ref.id] = stack.enter_context(await self._snapshots.open(order.project, ref.id))
+            conflicts = stack.enter_context(scratch())
+            merging = Merging(
+                order,
+                sides,
+                conflicts=conflicts,
+                unreadable=await self._snapshots.unreadable(order.azureml_now),
+            )
+            if order.policy == "refuse":
+                await in_thread(merging.rehearse)
+                if merging.conflict_count:
+                    raise merging.refusal(await self._registry.put_report(conflicts))
+            keep = SnapshotOrder(project=order.project, kind=order.kind, side="merged", epoch=order.epoch)
+            snapshot = await self._snapshots.keep(merging.rows(), keep)
+            report = await self._registry.put_report(conflicts) if merging.conflict_count else None
+        return Merge(snapshot=snapshot, report=merging.report(snapshot.id, refs, report))
 
     @activity.defn(name="prepare_import")
     async def prepare_import(self, order: ImportOrder) -> ImportFile:
@@ -108,17 +94,33 @@ class Deliveries:
         project = await language.project(order.project.name)
         if project is None:
             raise LabelbridgeError("project_unknown", data={"project": order.project.name})
-        template = LanguageProjectFile.parse(await self._registry.read_raw(order.template), order.template)
-        if order.as_exported:
-            rows = [row for row in template.rows() if isinstance(row, LabeledDocument)]
-        else:
-            rows = await self._snapshots.rows(order.project, order.snapshot)
         account = arm_name((await language.account()).storage_accounts[0])
-        texts = await read_texts(self._session.blobs(account), project.container, [r.document for r in rows])
-        file = template.with_labels(
-            rows, texts=texts, settings={**project.settings, "isLabelingLocked": order.locked}
-        )
-        return ImportFile(project=order.project, raw=await self._registry.put_raw(file))
+        blobs, settings = self._session.blobs(account), {**project.settings, "isLabelingLocked": order.locked}
+        async with AsyncExitStack() as stack:
+            raw = stack.enter_context(await self._registry.open_raw(order.template))
+            template = await in_thread(lambda: LanguageProjectFile.open(raw, order.template))
+            rows = await self._rows_to_import(order, view(raw), stack)
+            named = (row.document for row in rows())
+            texts = await stack.enter_async_context(measured(blobs, project.container, self._registry, named))
+            out = stack.enter_context(scratch())
+            await in_thread(lambda: out.writelines(template.stream(rows(), texts=texts, settings=settings)))
+            return ImportFile(project=order.project, raw=await self._registry.put_raw(out))
+
+    async def _rows_to_import(
+        self, order: ImportOrder, raw: BinaryIO, stack: AsyncExitStack
+    ) -> Callable[[], Iterator[LabeledDocument]]:
+        """The rows that an import shall carry; they can be gone through more than once."""
+        if order.as_exported:
+            file = await in_thread(lambda: LanguageProjectFile.open(raw, order.template))
+            return lambda: readable(file.rows())
+        given = stack.enter_context(await self._snapshots.open(order.project, order.snapshot))
+        if order.split is None:
+            return lambda: stored_rows(view(given))
+        before = None
+        if order.assigned is not None:
+            before = stack.enter_context(await self._snapshots.open(order.project, order.assigned))
+        split, percent = Split(order.split), order.test_percent
+        return lambda: assigned(view(given), view(before) if before else None, split, percent)
 
     @activity.defn(name="start_import")
     async def start_import(self, file: ImportFile) -> JobTicket:
@@ -128,8 +130,8 @@ class Deliveries:
         second job behind; the ticket says so, and the workflow then waits it out before the commit.
         """
         language = self._session.language(file.project.language_resource)
-        data = await self._registry.read_raw(file.raw)
-        job_id = await language.start_import(file.project.name, data)
+        with await self._registry.open_raw(file.raw) as data:
+            job_id = await language.start_import(file.project.name, data)
         return JobTicket(project=file.project, kind="import", job_id=job_id, attempts=activity.info().attempt)
 
     @activity.defn(name="await_import")
@@ -151,17 +153,15 @@ class Deliveries:
         stores = {store.name: store for store in await workspace.datastores()}
         account = stores[order.datastore].account
         blobs = self._session.blobs(account)
-        rows = await self._snapshots.rows(order.project, order.snapshot.id)
-        texts = await read_texts(blobs, order.container, [row.document for row in rows])
-        unit = self._settings.labels.offset_unit
-        unit = OffsetUnit.UTF16 if unit is OffsetUnit.AUTO else unit
-        lines = azureml_jsonl.write(rows, kind=order.kind, unit=unit, texts=texts, datastore=order.datastore)
-        data = b"".join(lines)
+        unit = azureml_jsonl.unit_written(self._settings.labels.offset_unit)
         path = f"{OWN_FOLDER}{order.job.name}/{order.snapshot.id}.jsonl"
-        await blobs.create(order.container, path, data)
-        content = await blobs.read(order.container, path)
-        if content is None or content.data != data:
-            raise LabelbridgeError("read_back_differs", f"{path} does not hold what was written.")
+        with scratch() as data:
+            await self._write_rows(order, unit, blobs, data)
+            await blobs.create(order.container, path, data)
+            with scratch() as seen:
+                await blobs.download(order.container, path, seen)
+                if await in_thread(lambda: _digest(seen) != _digest(data)):
+                    raise LabelbridgeError("read_back_differs", f"{path} does not hold what was written.")
         name, version = f"labelbridge-{order.job.name}", order.snapshot.id[:16]
         await workspace.put_data_asset(
             name,
@@ -176,3 +176,18 @@ class Deliveries:
         if asset is None or asset.properties.get("snapshot") != order.snapshot.id:
             raise LabelbridgeError("not_yet", f"Data asset {name}:{version} does not read back yet.")
         return f"{name}:{version}"
+
+    async def _write_rows(self, order: AssetOrder, unit: OffsetUnit, blobs: Blobs, out: BinaryIO) -> None:
+        with await self._snapshots.open(order.project, order.snapshot.id) as file:
+            named = (row.document for row in stored_rows(view(file)))
+            async with measured(blobs, order.container, self._registry, named) as texts:
+                rows = stored_rows(file)
+                written = azureml_jsonl.write(
+                    rows, kind=order.kind, unit=unit, texts=texts, datastore=order.datastore
+                )
+                await in_thread(lambda: out.writelines(written))
+
+
+def _digest(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]

@@ -6,22 +6,23 @@ shows is at least as new as the request for it (invariant I6).
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import Protocol
+import os
+from datetime import UTC, datetime
+from typing import BinaryIO, Protocol
 
 from temporalio import activity
 
+from activities._files import scratch
 from activities._snapshots import SnapshotStore
-from activities._texts import read_texts
+from activities.conversions import Conversions
+from labelbridge._threads import in_thread
 from labelbridge.azure.assets import resolve_asset
 from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
-from labelbridge.labels import azureml_jsonl
 from labelbridge.labels.language_project import LanguageProjectFile
-from labelbridge.labels.rows import LabeledDocument, Quarantined
 from labelbridge.model import JobRef, SnapshotRef, Studio, arm_name
-from labelbridge.model.steps import ExportOrder, VerifyOrder
+from labelbridge.model.steps import Exported, ExportOrder, ShardPlan, SnapshotOrder, VerifyOrder
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
@@ -46,18 +47,24 @@ def finished(job: _Job, what: str) -> bool:
 class Exports:
     """Steps that read labels out of a studio."""
 
-    def __init__(self, session: AzureSession, registry: Registry, settings: Settings) -> None:
+    def __init__(
+        self, session: AzureSession, registry: Registry, settings: Settings, conversions: Conversions
+    ) -> None:
         """Clients are injected; nothing is global."""
         self._session = session
         self._snapshots = SnapshotStore(registry)
+        self._conversions = conversions
         self._settings = settings
         self._poll = settings.timing.poll.total_seconds()
 
     @activity.defn(name="export_labels")
-    async def export_labels(self, order: ExportOrder) -> SnapshotRef:
-        """Export one side and keep it as a snapshot. May run twice: it changes nothing in Azure."""
+    async def export_labels(self, order: ExportOrder) -> Exported:
+        """Export one side and keep it as a snapshot. May run twice: it changes nothing in Azure.
+
+        An export of Azure ML that is too large for one step comes back as a plan of parts.
+        """
         if order.studio is Studio.LANGUAGE:
-            return await self._language(order)
+            return Exported(snapshot=await self._language(order))
         return await self._azureml(order)
 
     @activity.defn(name="verify_language")
@@ -79,59 +86,54 @@ class Exports:
 
     async def _language(self, order: ExportOrder) -> SnapshotRef:
         language = self._session.language(order.project.language_resource)
-        name = order.project.name
+        name, asked_at = order.project.name, datetime.now(UTC)
         job_id = await language.start_export(name, order.trained_model)
         while not finished(job := await language.job(name, "export", job_id), "The export"):
             await asyncio.sleep(self._poll)
         if job.result_url is None:
             raise LabelbridgeError("azure_job_failed", "The export succeeded without a result address.")
-        data = await language.download(job.result_url)
-        file = LanguageProjectFile.parse(data, f"language export {job_id}")
-        rows, bad = _divide(file.rows())
-        return await self._snapshots.keep(
-            rows,
-            project=order.project,
-            kind=order.kind,
-            categories=file.categories,
-            source="language",
-            epoch=order.epoch,
-            quarantined=bad,
-            allow_quarantine=order.allow_quarantine,
-            raw=data,
-        )
+        with scratch() as data:
+            await language.download_to(job.result_url, data)
+            file = await in_thread(lambda: LanguageProjectFile.open(data, f"language export {job_id}"))
+            keep = SnapshotOrder(
+                project=order.project,
+                kind=order.kind,
+                side="language",
+                epoch=order.epoch,
+                categories=file.categories,
+                allow_quarantine=order.allow_quarantine,
+                sources={"language export": job_id},
+                asked_at=asked_at,
+            )
+            return await self._snapshots.keep(file.rows(), keep, raw=data)
 
-    async def _azureml(self, order: ExportOrder) -> SnapshotRef:
+    async def _azureml(self, order: ExportOrder) -> Exported:
         if order.job is None:
             raise LabelbridgeError("not_connected")
-        lines, source = await self._azureml_lines(order.job)
-        container = await self._container(order)
-        blobs = self._session.blobs(container[0])
-        texts = await read_texts(blobs, container[1], list(azureml_jsonl.documents_named(lines)))
-        rows, bad = _divide(
-            azureml_jsonl.read(
-                lines,
-                kind=order.kind,
-                unit=self._settings.labels.offset_unit,
-                texts=texts,
-                categories=None,
-                datastore=await self._only_datastore(order.job, *container),
-                source=source,
+        asked_at = datetime.now(UTC)
+        with scratch() as file:
+            uri, sources = await self._azureml_rows(order.job, file)
+            account, container = await self._container(order)
+            plan = ShardPlan(
+                prefix="",
+                keep=SnapshotOrder(
+                    project=order.project,
+                    kind=order.kind,
+                    side="azureml",
+                    epoch=order.epoch,
+                    allow_quarantine=order.allow_quarantine,
+                    sources=sources,
+                    asked_at=asked_at,
+                ),
+                source=uri,
+                account=account,
+                container=container,
+                datastore=await self._only_datastore(order.job, account, container),
             )
-        )
-        categories = sorted({c for row in rows for c in (*row.classes, *(s.category for s in row.spans))})
-        return await self._snapshots.keep(
-            rows,
-            project=order.project,
-            kind=order.kind,
-            categories=categories,
-            source="azureml",
-            epoch=order.epoch,
-            quarantined=bad,
-            allow_quarantine=order.allow_quarantine,
-        )
+            return await self._conversions.convert(file, plan, whole=order.whole)
 
-    async def _azureml_lines(self, job: JobRef) -> tuple[list[bytes], str]:
-        """The JSONL lines of a fresh Dataset export, and where they came from."""
+    async def _azureml_rows(self, job: JobRef, file: BinaryIO) -> tuple[str, dict[str, str]]:
+        """Write the JSONL of a fresh Dataset export to `file`; where it came from, and what it was read from."""
         workspace = self._session.workspace(job.workspace)
         ticket = await workspace.start_export(job.name)
         while (summary := await workspace.export_result(ticket)) is None:
@@ -147,13 +149,14 @@ class Exports:
             storage_endpoint=self._settings.azure.storage_endpoint,
         )
         blobs = self._session.blobs(place.account)
-        lines: list[bytes] = []
+        sources = {"labeling job": job.resource_id, "data asset": f"{name}:{version}"}
         for path in await _jsonl_blobs(blobs, place.container, place.name):
-            content = await blobs.read(place.container, path)
-            if content is None:
+            head = await blobs.download(place.container, path, file)
+            if head is None:
                 raise LabelbridgeError("not_yet", f"{path} of the export is not visible yet.")
-            lines += content.data.split(b"\n")
-        return lines, asset.uri
+            _end_line(file)
+            sources[path] = head.etag
+        return asset.uri, sources
 
     async def _only_datastore(self, job: JobRef, account: str, container: str) -> str | None:
         """The datastore that rows must name; None if several reach the container."""
@@ -180,14 +183,9 @@ async def _jsonl_blobs(blobs: Blobs, container: str, path: str) -> list[str]:
     return [b.name for b in await blobs.list(container, folder) if b.name.endswith(".jsonl")]
 
 
-def _divide(
-    items: Iterable[LabeledDocument | Quarantined],
-) -> tuple[list[LabeledDocument], list[Quarantined]]:
-    rows: list[LabeledDocument] = []
-    bad: list[Quarantined] = []
-    for item in items:
-        if isinstance(item, Quarantined):
-            bad.append(item)
-        else:
-            rows.append(item)
-    return rows, bad
+def _end_line(file: BinaryIO) -> None:
+    """End the last line of `file`, so that the next blob starts a new one."""
+    if file.tell():
+        file.seek(-1, os.SEEK_CUR)
+        if file.read(1) != b"\n":
+            file.write(b"\n")

@@ -11,10 +11,12 @@ from temporalio import activity
 
 from activities import _preflight_checks as checks
 from activities import _preflight_roles as role_checks
+from activities._files import scratch
 from activities._preflight_codes import FindingCode
 from activities._preflight_facts import CannotCheckError, Facts, error
 from activities.exports import finished
 from labelbridge import names
+from labelbridge._threads import in_thread
 from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
@@ -136,10 +138,13 @@ class Preflights:
             job_id = await language.start_export(project.name)
             while not finished(job := await language.job(project.name, "export", job_id), "The export"):
                 await asyncio.sleep(self._settings.timing.poll.total_seconds())
-            data = await language.download(job.result_url or "")
+            with scratch() as data:
+                await language.download_to(job.result_url or "", data)
+                file = await in_thread(lambda: LanguageProjectFile.open(data, f"export of {project.name}"))
+                count = len(file.categories)
             while len(self._counts) >= _CACHED_COUNTS:
                 self._counts.pop(next(iter(self._counts)))
-            self._counts[key] = len(LanguageProjectFile.parse(data, f"export of {project.name}").categories)
+            self._counts[key] = count
         return self._counts[key]
 
 

@@ -46,6 +46,7 @@ class Training:
             model=order.model,
             config_version=order.training_config_version,
             train_percent=order.train_percent,
+            manual=order.manual,
         )
         return JobTicket(project=order.project, kind="train", job_id=job_id)
 

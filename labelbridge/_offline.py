@@ -1,8 +1,14 @@
 """What a client can read from the record store by itself, when no worker answers."""
 
+from typing import Any, BinaryIO
+
+import msgspec
+
+from labelbridge.azure.language_models import LanguageProject
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import AuditEntry, BlobRef, ProjectRef, ProjectStatus
+from labelbridge.labels.manifest import Manifest
+from labelbridge.model import AuditEntry, BlobRef, ProjectRef, ProjectStatus, arm_name
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
@@ -36,7 +42,53 @@ async def history(settings: Settings, project: ProjectRef) -> list[AuditEntry]:
         return list(await _registry(session, settings).history(project))
 
 
-async def upload(settings: Settings, data: bytes) -> BlobRef:
+async def upload(settings: Settings, data: bytes | BinaryIO) -> BlobRef:
     """Keep a labels file in the record store."""
     async with AzureSession(settings) as session:
         return await _registry(session, settings).put_upload(data)
+
+
+async def snapshots(settings: Settings, project: ProjectRef) -> list[Manifest]:
+    """The manifests of a project's snapshots, oldest first."""
+    async with AzureSession(settings) as session:
+        found = [_manifest(one) async for one in _registry(session, settings).manifests(project)]
+    return sorted(found, key=lambda one: (one.taken_at, one.id))
+
+
+async def manifest(settings: Settings, project: ProjectRef, snapshot_id: str) -> Manifest:
+    """The manifest of a snapshot, by its id or how that begins; `snapshot_unknown` if there is none."""
+    async with AzureSession(settings) as session:
+        registry = _registry(session, settings)
+        found = await registry.read_manifest(project, await registry.snapshot_id(project, snapshot_id))
+    if found is None:
+        raise LabelbridgeError("snapshot_unknown", f"{project.name} has no snapshot {snapshot_id}.")
+    return _manifest(found)
+
+
+async def snapshot(settings: Settings, project: ProjectRef, snapshot_id: str) -> BinaryIO:
+    """A snapshot's content as a temporary file; the caller closes it. Errors as `manifest`."""
+    async with AzureSession(settings) as session:
+        registry = _registry(session, settings)
+        found = await registry.open_snapshot(project, await registry.snapshot_id(project, snapshot_id))
+    if found is None:
+        raise LabelbridgeError("snapshot_unknown", f"{project.name} has no snapshot {snapshot_id}.")
+    return found
+
+
+async def documents(settings: Settings, project: ProjectRef) -> tuple[LanguageProject, str]:
+    """The project as Language has it, and the https address of its documents' container."""
+    async with AzureSession(settings) as session:
+        language = session.language(project.language_resource)
+        found, account = await language.project(project.name), await language.account()
+        if found is None:
+            raise LabelbridgeError("project_unknown", data={"project": project.name})
+        if not account.storage_accounts:
+            raise LabelbridgeError("storage_differs", "The Language resource has no storage account.")
+        return found, session.blobs(arm_name(account.storage_accounts[0])).url(found.container)
+
+
+def _manifest(found: dict[str, Any]) -> Manifest:
+    try:
+        return msgspec.convert(found, Manifest, strict=False)
+    except msgspec.ValidationError as error:
+        raise LabelbridgeError("snapshot_unreadable", f"The manifest of a snapshot: {error}") from error

@@ -29,6 +29,7 @@ from labelbridge.model import (
     DisconnectRequest,
     ImportRequest,
     JobRef,
+    MergePolicy,
     OperationResult,
     Preflight,
     PreflightLook,
@@ -37,6 +38,7 @@ from labelbridge.model import (
     Request,
     RunningOperation,
     SnapshotRef,
+    SplitPolicy,
     Studio,
     Submission,
     SwitchRequest,
@@ -133,17 +135,42 @@ class Labelbridge:
         return OperationHandle(self.client, ref, accepted)
 
     async def switch(
-        self, project: str | ProjectRef, *, to: Studio | str, key: str | None = None, timeout: Timeout = None
+        self,
+        project: str | ProjectRef,
+        *,
+        to: Studio | str,
+        policy: MergePolicy = "active",
+        split: SplitPolicy | None = None,
+        test_percent: int = 20,
+        key: str | None = None,
+        timeout: Timeout = None,
     ) -> OperationResult:
-        """Move labeling to the other studio, with its labels; returns when that is done."""
-        handle = await self.start(project, _submit.noun(SwitchRequest, to=to), key=key)
-        return await handle.result(timeout)
+        """Move labeling to the other studio, with its labels; returns when that is done.
+
+        `policy`, `split` and `test_percent` concern the way back to Language: see `SwitchRequest`.
+        """
+        request = _submit.noun(SwitchRequest, to=to, policy=policy, split=split, test_percent=test_percent)
+        return await (await self.start(project, request, key=key)).result(timeout)
 
     async def sync(
-        self, project: str | ProjectRef, *, key: str | None = None, timeout: Timeout = None
+        self,
+        project: str | ProjectRef,
+        *,
+        merge: bool = False,
+        policy: MergePolicy = "active",
+        split: SplitPolicy | None = None,
+        test_percent: int = 20,
+        key: str | None = None,
+        timeout: Timeout = None,
     ) -> SnapshotRef:
-        """The active studio's labels as they are after this call; Language has them when it returns."""
-        handle = await self.start(project, SyncRequest(), key=key)
+        """The active studio's labels as they are after this call; Language has them when it returns.
+
+        `merge` gives Language the merge of both studios' labels instead; see `SyncRequest`.
+        """
+        request = _submit.noun(
+            SyncRequest, merge=merge, policy=policy, split=split, test_percent=test_percent
+        )
+        handle = await self.start(project, request, key=key)
         result = await handle.result(timeout)
         if result.snapshot is None:
             raise LabelbridgeError("read_back_differs", "The sync named no snapshot.")
@@ -157,12 +184,18 @@ class Labelbridge:
         labels: str = "latest",
         deployment: str | None = None,
         train_percent: int = 80,
+        split: SplitPolicy | None = None,
         key: str | None = None,
         timeout: Timeout = None,
     ) -> OperationResult:
         """Train `model` on `latest` labels, `as-is`, or a snapshot id; `result.model` names what was used."""
         request = _submit.noun(
-            TrainRequest, model=model, labels=labels, deployment=deployment, train_percent=train_percent
+            TrainRequest,
+            model=model,
+            labels=labels,
+            deployment=deployment,
+            train_percent=train_percent,
+            split=split,
         )
         return await (await self.start(project, request, key=key)).result(timeout)
 
@@ -188,12 +221,13 @@ class Labelbridge:
         project: str | ProjectRef,
         *,
         labels: Literal["sync", "discard"] | None = None,
+        policy: MergePolicy = "active",
         key: str | None = None,
         timeout: Timeout = None,
     ) -> OperationResult:
         """End the connection, for ever. With Azure ML active say what becomes of its labels."""
-        handle = await self.start(project, _submit.noun(DisconnectRequest, labels=labels), key=key)
-        return await handle.result(timeout)
+        request = _submit.noun(DisconnectRequest, labels=labels, policy=policy)
+        return await (await self.start(project, request, key=key)).result(timeout)
 
     async def import_labels(
         self,
@@ -270,8 +304,8 @@ class Labelbridge:
         """Hand a labels file in, for an import."""
         from labelbridge import _offline
 
-        data = await asyncio.to_thread(path.read_bytes)
-        return await _offline.upload(self.settings, data)
+        with await asyncio.to_thread(path.open, "rb") as file:
+            return await _offline.upload(self.settings, file)
 
 
 async def connect_temporal(settings: Settings) -> Client:

@@ -14,6 +14,7 @@ from labelbridge.model import (
     DisconnectRequest,
     JobRef,
     OperationKind,
+    ProjectKind,
     ProjectStatus,
     Request,
     Studio,
@@ -131,6 +132,8 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
         _refuse_retired(request.job, status.retired)
     if isinstance(request, DisconnectRequest) and state is State.AZUREML and request.labels is None:
         raise LabelbridgeError("labels_undecided", data={"project": status.project.name})
+    if getattr(request, "policy", None) == "union" and status.kind not in (None, ProjectKind.MULTI_LABEL):
+        raise LabelbridgeError("input_invalid", "policy: only multi-label classes can be united.")
     return Verdict.START
 
 

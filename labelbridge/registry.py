@@ -12,24 +12,20 @@ Layout, below one container:
     raw/<sha256>.json          Language project files as they were exported
     uploads/<sha256>.jsonl     files handed in for an import
     quarantine/<sha256>.jsonl  rows that could not be read
+    reports/<sha256>.jsonl     conflicts of a merge, with both values
+    catalog/<account>/<container>.sqlite   measures of documents: a cache
+    shards/<conversion>/...    parts of a conversion under way; left over only if it was cut off
     audit/<project key>/<operation id>.json
 """
 
 import asyncio
-import hashlib
-import json
-import re
-from collections.abc import Mapping
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from labelbridge.azure.blobs import Blobs
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
     AuditEntry,
-    BlobRef,
     Claim,
     JobRef,
     Model,
@@ -37,20 +33,15 @@ from labelbridge.model import (
     Record,
     StoredRecord,
 )
+from labelbridge.stored import Contents, segment
 
 M = TypeVar("M", bound=Model)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PARALLEL_READS = 8
 """Blobs read at once when many are: enough to hide latency, far below the account's limits."""
 
 
-class Registry:
+class Registry(Contents):
     """Records, claims, snapshots and audit entries in one container."""
-
-    def __init__(self, blobs: Blobs, container: str) -> None:
-        """`blobs` is the account of `RegistrySettings.account`."""
-        self._blobs = blobs
-        self._container = container
 
     async def ensure(self) -> None:
         """Create the container unless it exists.
@@ -153,98 +144,16 @@ class Registry:
         content = await self._blobs.read(self._container, job.claim_key)
         return None if content is None else _parsed(Claim, content.data)
 
-    # Content: named by its hash, so writing it twice is writing it once
-
-    async def put_snapshot(
-        self,
-        ref: ProjectRef,
-        id: str,  # noqa: A002
-        content: bytes,
-        manifest: Mapping[str, Any],
-    ) -> None:
-        """Keep a snapshot of a project and its manifest. `id` is the sha256 (hex) of `content`; checked.
-
-        The first manifest of a snapshot stays.
-        """
-        if hashlib.sha256(content).hexdigest() != id:
-            raise LabelbridgeError("read_back_differs", f"Snapshot {id} does not have its content's hash.")
-        name = _snapshot_name(ref, id)
-        if await self._blobs.create(self._container, name, content) is None:
-            await self._verified(name, id)
-        text = json.dumps(manifest, ensure_ascii=False, sort_keys=True, default=str).encode()
-        await self._blobs.create(self._container, _manifest_name(ref, id), text)
-
-    async def read_snapshot(self, ref: ProjectRef, id: str) -> bytes | None:  # noqa: A002
-        """A snapshot's content, verified against its id; None if the project has none of this id."""
-        return await self._verified(_snapshot_name(ref, id), id)
-
-    async def read_manifest(self, ref: ProjectRef, id: str) -> dict[str, Any] | None:  # noqa: A002
-        """A snapshot's manifest, or None if there is none."""
-        content = await self._blobs.read(self._container, _manifest_name(ref, id))
-        return None if content is None else dict(json.loads(content.data))
-
-    async def put_raw(self, data: bytes) -> str:
-        """Keep a Language project file as it was exported; returns its blob name."""
-        return await self._put("raw", "json", data)
-
-    async def read_raw(self, name: str) -> bytes:
-        """What `put_raw` kept, verified.
-
-        Raises:
-            LabelbridgeError: `snapshot_unknown` if there is no such blob.
-        """
-        match = re.fullmatch(r"raw/([0-9a-f]{64})\.json", name)
-        data = await self._verified(name, match[1]) if match else None
-        if data is None:
-            raise LabelbridgeError("snapshot_unknown", f"There is no project file {name!r}.")
-        return data
-
-    async def put_quarantine(self, data: bytes) -> str:
-        """Keep rows that could not be read (JSONL); returns the blob name."""
-        return await self._put("quarantine", "jsonl", data)
-
-    async def read_quarantine(self, name: str) -> bytes:
-        """What `put_quarantine` kept, verified.
-
-        Raises:
-            LabelbridgeError: `snapshot_unknown` if there is no such blob.
-        """
-        match = re.match(r"^quarantine/([0-9a-f]{64})\.jsonl$", name)
-        data = await self._verified(name, match[1]) if match else None
-        if data is None:
-            raise LabelbridgeError("snapshot_unknown", f"There is no quarantine file {name!r}.")
-        return data
-
-    async def put_upload(self, data: bytes) -> BlobRef:
-        """Keep a file that a caller handed in, so that an operation can name it."""
-        name = await self._put("uploads", "jsonl", data)
-        return BlobRef(account=self._blobs.account, container=self._container, name=name)
-
-    async def _put(self, folder: str, suffix: str, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        name = f"{folder}/{digest}.{suffix}"
-        if await self._blobs.create(self._container, name, data) is None:
-            await self._verified(name, digest)
-        return name
-
-    async def _verified(self, name: str, digest: str) -> bytes | None:
-        content = await self._blobs.read(self._container, name)
-        if content is not None and hashlib.sha256(content.data).hexdigest() != digest:
-            raise LabelbridgeError(
-                "read_back_differs", f"The blob {name} does not have the hash of its name."
-            )
-        return None if content is None else content.data
-
     # Audit
 
     async def audit(self, entry: AuditEntry) -> None:
         """Keep one line of the audit trail. An operation has one; the first written stays."""
-        name = f"audit/{_segment(entry.project.key)}/{_segment(entry.operation_id)}.json"
+        name = f"audit/{segment(entry.project.key)}/{segment(entry.operation_id)}.json"
         await self._blobs.create(self._container, name, _dumped(entry))
 
     async def history(self, ref: ProjectRef) -> tuple[AuditEntry, ...]:
         """The project's audit trail, oldest first."""
-        names = [b.name for b in await self._blobs.list(self._container, f"audit/{_segment(ref.key)}/")]
+        names = [b.name for b in await self._blobs.list(self._container, f"audit/{segment(ref.key)}/")]
         entries = await self._all(AuditEntry, names)
         return tuple(sorted(entries, key=lambda e: (e.ended_at, e.operation_id)))
 
@@ -261,23 +170,7 @@ class Registry:
 
 
 def _record_name(ref: ProjectRef) -> str:
-    return f"projects/{_segment(ref.key)}/record.json"
-
-
-def _snapshot_name(ref: ProjectRef, id: str) -> str:  # noqa: A002
-    if not _SHA256.fullmatch(id):
-        raise LabelbridgeError("snapshot_unknown", f"{id!r} is no snapshot id: 64 hexadecimal digits.")
-    return f"snapshots/{_segment(ref.key)}/{id}.jsonl"
-
-
-def _manifest_name(ref: ProjectRef, id: str) -> str:  # noqa: A002
-    return _snapshot_name(ref, id).removesuffix("l")
-
-
-def _segment(text: str) -> str:
-    """`text` as one segment of a blob name: it can neither leave its prefix nor be `.` or `..`."""
-    name = quote(text, safe="")
-    return name if name.strip(".") else name.replace(".", "%2E") or "%00"
+    return f"projects/{segment(ref.key)}/record.json"
 
 
 def _dumped(model: Model) -> bytes:

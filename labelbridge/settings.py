@@ -109,6 +109,9 @@ class LabelSettings(BaseModel):
 
     offset_unit: OffsetUnit = OffsetUnit.AUTO
     """Unit of Azure ML spans (unpublished). `auto` quarantines what only the unit could decide."""
+    shard_documents: int = Field(default=50_000, ge=1)
+    """A conversion of more rows is cut into parts of this many, which all workers share. One part reads
+    its documents in a few minutes, so a part that is lost with its worker costs no more than that."""
 
 
 class Settings(BaseSettings):

@@ -18,12 +18,14 @@ from labelbridge.model import (
     Actor,
     AuditEntry,
     JobRef,
+    MergePolicy,
     OperationResult,
     Progress,
     ProjectRef,
     ProjectStatus,
     Request,
     SnapshotRef,
+    SplitPolicy,
     Studio,
 )
 from labelbridge.settings import Settings
@@ -102,17 +104,45 @@ class SyncLabelbridge:
         return SyncOperationHandle(self._run(work), self._run)
 
     def switch(
-        self, project: str | ProjectRef, *, to: Studio | str, key: str | None = None, timeout: Timeout = None
+        self,
+        project: str | ProjectRef,
+        *,
+        to: Studio | str,
+        policy: MergePolicy = "active",
+        split: SplitPolicy | None = None,
+        test_percent: int = 20,
+        key: str | None = None,
+        timeout: Timeout = None,
     ) -> OperationResult:
         """See `Labelbridge.switch`."""
-        found: OperationResult = self._run(self._bridge.switch(project, to=to, key=key, timeout=timeout))
+        work = self._bridge.switch(
+            project, to=to, policy=policy, split=split, test_percent=test_percent, key=key, timeout=timeout
+        )
+        found: OperationResult = self._run(work)
         return found
 
     def sync(
-        self, project: str | ProjectRef, *, key: str | None = None, timeout: Timeout = None
+        self,
+        project: str | ProjectRef,
+        *,
+        merge: bool = False,
+        policy: MergePolicy = "active",
+        split: SplitPolicy | None = None,
+        test_percent: int = 20,
+        key: str | None = None,
+        timeout: Timeout = None,
     ) -> SnapshotRef:
         """See `Labelbridge.sync`."""
-        found: SnapshotRef = self._run(self._bridge.sync(project, key=key, timeout=timeout))
+        work = self._bridge.sync(
+            project,
+            merge=merge,
+            policy=policy,
+            split=split,
+            test_percent=test_percent,
+            key=key,
+            timeout=timeout,
+        )
+        found: SnapshotRef = self._run(work)
         return found
 
     def train(
@@ -123,6 +153,7 @@ class SyncLabelbridge:
         labels: str = "latest",
         deployment: str | None = None,
         train_percent: int = 80,
+        split: SplitPolicy | None = None,
         key: str | None = None,
         timeout: Timeout = None,
     ) -> OperationResult:
@@ -133,6 +164,7 @@ class SyncLabelbridge:
             labels=labels,
             deployment=deployment,
             train_percent=train_percent,
+            split=split,
             key=key,
             timeout=timeout,
         )
@@ -168,11 +200,12 @@ class SyncLabelbridge:
         project: str | ProjectRef,
         *,
         labels: Literal["sync", "discard"] | None = None,
+        policy: MergePolicy = "active",
         key: str | None = None,
         timeout: Timeout = None,
     ) -> OperationResult:
         """See `Labelbridge.disconnect`."""
-        work = self._bridge.disconnect(project, labels=labels, key=key, timeout=timeout)
+        work = self._bridge.disconnect(project, labels=labels, policy=policy, key=key, timeout=timeout)
         found: OperationResult = self._run(work)
         return found
 

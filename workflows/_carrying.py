@@ -1,5 +1,6 @@
 """How labels are carried: export, come to rest, merge, deliver, and the undo of a delivery."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -11,15 +12,18 @@ from labelbridge.model import (
     Phase,
     SnapshotRef,
     Studio,
+    TrainRequest,
 )
 from labelbridge.model.steps import (
     AssetOrder,
+    Exported,
     ExportOrder,
     ImportFile,
     ImportOrder,
     JobTicket,
     Merge,
     MergeOrder,
+    ShardOrder,
     VerifyOrder,
 )
 from labelbridge.plans import Step
@@ -43,7 +47,26 @@ class Carrying(Recorded):
 
     async def export(self, studio: Studio) -> SnapshotRef:
         """The labels of one side as they are after this was asked."""
-        snapshot: SnapshotRef = await self.read("export_labels", self.export_order(studio), SnapshotRef)
+        found: Exported = await self.read("export_labels", self.export_order(studio), Exported)
+        return await self.whole(found)
+
+    async def insist_on_export(self, studio: Studio) -> SnapshotRef:
+        """`export` for an undo, or after the commit: in one step, repeated for ever."""
+        order = self.export_order(studio).model_copy(update={"whole": True})
+        found: Exported = await self.insist("export_labels", order, Exported, reads=True)
+        return await self.whole(found)
+
+    async def whole(self, found: Exported) -> SnapshotRef:
+        """The snapshot of an export; one that was cut into parts is read by all workers and joined."""
+        if found.snapshot is not None:
+            return found.snapshot
+        plan = found.shards
+        if plan is None:
+            raise LabelbridgeError("read_back_differs", "The export gave neither a snapshot nor parts.")
+        orders = [ShardOrder(plan=plan, number=number) for number in range(len(plan.bounds))]
+        await asyncio.gather(*(self.read("read_shard", order, None) for order in orders))
+        snapshot: SnapshotRef = await self.read("join_shards", plan, SnapshotRef)
+        await self.read("drop_shards", plan, None)
         return snapshot
 
     async def come_to_rest(self, studio: Studio) -> SnapshotRef:
@@ -75,18 +98,27 @@ class Carrying(Recorded):
         self, azureml_now: SnapshotRef, language_now: SnapshotRef
     ) -> tuple[SnapshotRef, MergeReport]:
         """Language's labels when it was left, overlaid with what changed in Azure ML since it was left."""
+        bases = {**self.record.left, **self.record.met}
         order = MergeOrder(
             project=self.project,
             kind=self.project_kind,
             epoch=self.record.epoch,
-            language_left=self.record.left.get(Studio.LANGUAGE),
+            language_left=bases.get(Studio.LANGUAGE),
             language_now=language_now,
             language_given=self.record.given,
-            azureml_left=self.record.left.get(Studio.AZUREML),
+            azureml_left=bases.get(Studio.AZUREML),
             azureml_now=azureml_now,
+            policy=getattr(self.request, "policy", "active"),
         )
         merged: Merge = await self.read("merge_labels", order, Merge)
         return merged.snapshot, merged.report
+
+    @property
+    def test_percent(self) -> int:
+        """Share of new documents that go into Test, where documents keep what they had."""
+        if isinstance(self.request, TrainRequest):
+            return 100 - self.request.train_percent
+        return getattr(self.request, "test_percent", 20)
 
     async def deliver_to_language(self, snapshot: SnapshotRef, before: SnapshotRef, *, phase: bool) -> None:
         """Step 5: the gated Language project is given a snapshot, and is read back.
@@ -99,9 +131,22 @@ class Carrying(Recorded):
         if phase:
             changes["transition"] = self.transition(phase=Phase.DELIVERING, restore=before)
         await self.write(changes)
-        if snapshot.digest != before.digest:
+        split = getattr(self.request, "split", None)
+        if not phase and split is None and snapshot.digest == before.digest:
+            # An import takes Language as long as the project is large, and would change nothing.
+            self.note(Step.DELIVER, "Language holds them already")
+            return
+        if split is not None or snapshot.digest != before.digest:
             self.on_undo("Language gets its former labels back", lambda: self.restore_language(before))
-        order = ImportOrder(project=self.project, snapshot=snapshot.id, template=before.raw or "")
+        left = self.record.left.get(Studio.LANGUAGE, before)
+        order = ImportOrder(
+            project=self.project,
+            snapshot=snapshot.id,
+            template=before.raw or "",
+            split=split,
+            test_percent=self.test_percent,
+            assigned=left.id,
+        )
         file: ImportFile = await self.read("prepare_import", order, ImportFile)
         ticket: JobTicket = await self.effect("start_import", file, JobTicket)
         await self.read("await_import", ticket, None)

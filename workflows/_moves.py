@@ -99,9 +99,7 @@ class Moves(Carrying):
         """A gate that must be shut was found open: shut it, and keep what was labelled through it."""
         await self.insist("set_gate", self.gate(studio, open_=False), datetime)
         await workflow.sleep(self.timing.drain)
-        late: SnapshotRef = await self.insist(
-            "export_labels", self.export_order(studio), SnapshotRef, reads=True
-        )
+        late = await self.insist_on_export(studio)
         self.kept += (late.id,)
         self.notes.append(
             f"{studio.display_name} was found open and was shut again; what it held then is snapshot {late.id}."

@@ -110,9 +110,7 @@ class ConnectWorkflow(Moves):
         await self.shut_for_certain(Studio.AZUREML)
         gates = await self.read_gates()
         if gates.azureml_open is not None:
-            late: SnapshotRef = await self.insist(
-                "export_labels", self.export_order(Studio.AZUREML), SnapshotRef, reads=True
-            )
+            late = await self.insist_on_export(Studio.AZUREML)
             if late.labels:
                 self.notes.append(
                     f"The labeling job held {late.labels} labels; they are in snapshot {late.id}."
@@ -137,6 +135,7 @@ class ConnectWorkflow(Moves):
                     "connection": connection,
                     "transition": self.transition(phase=Phase.COMMITTED),
                     "left": {},
+                    "met": {},
                     "given": (),
                 }
             )

@@ -83,6 +83,7 @@ class DisconnectWorkflow(Moves):
                     "retired": (*self.record.retired, self.retiring),
                     "transition": transition,
                     "left": {},
+                    "met": {},
                     "given": (),
                 }
             )

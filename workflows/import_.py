@@ -9,6 +9,7 @@ from temporalio import workflow
 from labelbridge import names
 from labelbridge.model import ImportRequest, OperationResult, Record, SnapshotRef, StoredRecord
 from labelbridge.model.steps import (
+    Exported,
     FileOrder,
     ImportFile,
     JobTicket,
@@ -43,7 +44,7 @@ class ImportWorkflow(Moves):
         await self.check()
         with self.step(Step.READ_FILE):
             order = FileOrder(project=self.project, request=self.source)
-            self.snapshot = await self.read("read_labels_file", order, SnapshotRef)
+            self.snapshot = await self.whole(await self.read("read_labels_file", order, Exported))
             self.note(Step.READ_FILE, f"{self.snapshot.labels} labels in {self.snapshot.documents} documents")
         with self.step(Step.CREATE_PROJECT):
             await self.create_project()

@@ -27,7 +27,6 @@ from labelbridge.model import (
     RecoverRequest,
     RunningOperation,
     Submission,
-    SyncRequest,
     WaitingOperation,
 )
 from labelbridge.model.steps import ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
@@ -140,8 +139,9 @@ class ProjectWorkflow:
             await self._refresh()
         verdict = judge(self._status_now(), submission.request)
         if verdict is Verdict.JOIN:
-            waiting = next(q for q in self.queue if isinstance(q.submission.request, SyncRequest))
-            return self._accepted(waiting, joined=True)
+            same = [q for q in self.queue if q.submission.request == submission.request]
+            if same:  # one that asks for something else, such as a merge, waits its own turn
+                return self._accepted(same[0], joined=True)
         if isinstance(submission.request, ConnectRequest):
             await self._refuse_claimed(submission.request.job)
         queued = Queued(operation_id=self._new_id(submission), submission=submission)

@@ -69,6 +69,7 @@ class SwitchWorkflow(Moves):
                     "epoch": transition.epoch,
                     "transition": transition,
                     "left": left,
+                    "met": {},
                     "given": (),
                 }
             )

@@ -21,6 +21,7 @@ from labelbridge.model import (
 )
 from labelbridge.model.steps import (
     DeployOrder,
+    Exported,
     JobTicket,
     OperationOrder,
     RecordWrite,
@@ -118,13 +119,14 @@ class TrainWorkflow(Moves):
             model=self.train.model,
             training_config_version=self.train.training_config_version,
             train_percent=self.train.train_percent,
+            manual=self.train.split == "keep",
             not_before=self.started_at,
         )
 
     async def verify(self) -> None:
         """Export the project as the model saw it: the gated Language must not have changed under it."""
         order = self.export_order(Studio.LANGUAGE).model_copy(update={"trained_model": self.train.model})
-        used: SnapshotRef = await self.read("export_labels", order, SnapshotRef)
+        used = await self.whole(await self.read("export_labels", order, Exported))
         outcome: TrainingOutcome = await self.read("training_outcome", self.training_order, TrainingOutcome)
         if self.azureml_active or self.train.labels not in ("latest", "as-is"):
             if used.digest != self.snapshot.digest:

@@ -67,7 +67,14 @@ class LanguageCalls:
         return account
 
     async def request(
-        self, what: str, method: str, path: str, *, json: Any = None, ok: tuple[int, ...] = (200,)
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        ok: tuple[int, ...] = (200,),
+        stream: bool = False,
     ) -> AsyncHttpResponse:
         """A call for which the official client has no public method, through its own pipeline.
 
@@ -77,6 +84,7 @@ class LanguageCalls:
             path: Path below `projects/`, or a whole address (https).
             json: Body, if any.
             ok: Status codes that are no error.
+            stream: Leave the answer's body unread; the caller closes the response.
         """
         client = await self.resource_client()
         base = f"{await self.base()}/language/authoring/analyze-text/projects"
@@ -88,8 +96,10 @@ class LanguageCalls:
             json=json,
         )
         async with azure_errors(what):
-            response = await client.send_request(request)
+            response = await client.send_request(request, stream=stream)
             if response.status_code not in ok:
+                if stream:
+                    await response.read()
                 raise HttpResponseError(response=response)
             return response
 

@@ -8,9 +8,12 @@ retries are off, and a caller to whom `create` or `replace` said no reads the bl
 concludes that somebody else wrote it.
 """
 
+import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import BinaryIO
 from urllib.parse import quote
 
 from azure.core import MatchConditions
@@ -23,7 +26,9 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
+from pydantic import Field
 
+from labelbridge.azure._listing import Listing
 from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
@@ -36,11 +41,23 @@ _CONTENT_TYPES = {
 }
 
 
+_BLOCK = 4 << 20
+"""Bytes held in memory at once: what is larger goes up and comes down in blocks of this size."""
+
+
 class BlobContent(Model):
     """All bytes of a blob and the ETag they were read under."""
 
     data: bytes
     etag: str
+
+
+class BlobHead(Model):
+    """What is known of a blob that was downloaded. `size` is in bytes, of the whole blob."""
+
+    size: int
+    etag: str
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class BlobInfo(Model):
@@ -70,8 +87,16 @@ class Blobs:
         self.account = account
         self.endpoint = endpoint.replace("{account}", account).rstrip("/")
         self._service = BlobServiceClient(
-            self.endpoint, credential=credential, transport=transport, retry_total=0
+            self.endpoint,
+            credential=credential,
+            transport=transport,
+            retry_total=0,
+            max_single_put_size=_BLOCK,
+            max_block_size=_BLOCK,
+            max_single_get_size=_BLOCK,
+            max_chunk_get_size=_BLOCK,
         )
+        self._listing = Listing(self.endpoint, self._service.api_version, credential, transport)
 
     def url(self, container: str, name: str = "") -> str:
         """Address of a blob (or of a container), percent-encoded, without any signature."""
@@ -87,10 +112,38 @@ class Blobs:
                 return None
             return BlobContent(data=data, etag=_etag(download.properties.etag))
 
+    async def download(
+        self, container: str, name: str, file: BinaryIO, *, offset: int = 0, length: int | None = None
+    ) -> BlobHead | None:
+        """Write a blob (or `length` bytes of it from `offset` on) to `file` where it stands, in blocks.
+
+        All blocks are of one version: a blob that changes meanwhile is an error.
+
+        Returns:
+            None if the blob or its container does not exist; then nothing was written.
+        """
+        async with azure_errors(f"read the blob {self._label(container, name)}"):
+            try:
+                download = await self._blob(container, name).download_blob(
+                    offset=offset or (None if length is None else 0), length=length
+                )
+            except ResourceNotFoundError:
+                return None
+            await download.readinto(file)
+            found = download.properties
+            return BlobHead(size=found.size, etag=_etag(found.etag), metadata=found.metadata or {})
+
     async def create(
-        self, container: str, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None
+        self,
+        container: str,
+        name: str,
+        data: bytes | BinaryIO,
+        *,
+        metadata: Mapping[str, str] | None = None,
     ) -> str | None:
         """Write a blob that must not exist yet (`If-None-Match: *`).
+
+        A file is written from its start, in blocks; the blob appears with the last of them.
 
         Returns:
             The new blob's ETag, or None if there is a blob of this name already. After an answer that
@@ -100,6 +153,7 @@ class Blobs:
             try:
                 written = await self._blob(container, name).upload_blob(
                     data,
+                    length=_size(data),
                     overwrite=False,
                     metadata=dict(metadata) if metadata else None,
                     content_settings=_settings(name),
@@ -110,8 +164,19 @@ class Blobs:
                 return None
             return _etag(written["etag"])
 
-    async def replace(self, container: str, name: str, data: bytes, etag: str) -> str:
+    async def replace(
+        self,
+        container: str,
+        name: str,
+        data: bytes | BinaryIO,
+        etag: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
         """Overwrite a blob that still has `etag` (`If-Match`); returns its new ETag.
+
+        Of two who replace it at once by files of several blocks one wins, but its content may be made
+        of both: whoever does that puts a hash into `metadata`.
 
         Raises:
             LabelbridgeError: `record_conflict` if the blob changed or is gone. After an answer that
@@ -121,7 +186,9 @@ class Blobs:
             try:
                 written = await self._blob(container, name).upload_blob(
                     data,
+                    length=_size(data),
                     overwrite=True,
+                    metadata=dict(metadata) if metadata else None,
                     etag=f'"{_etag(etag)}"',
                     match_condition=MatchConditions.IfNotModified,
                     content_settings=_settings(name),
@@ -138,14 +205,18 @@ class Blobs:
 
     async def list(self, container: str, prefix: str = "") -> tuple[BlobInfo, ...]:
         """The container's blobs whose name starts with `prefix`, by name; empty if there are none."""
+        return tuple([blob async for blob in self.each(container, prefix)])
+
+    async def each(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        """`list`, one blob after the other, in bounded memory."""
         async with azure_errors(f"list the container {self.account}/{container}"):
-            found = self._service.get_container_client(container).list_blobs(name_starts_with=prefix or None)
-            return tuple(
-                [
-                    BlobInfo(name=b.name, size=b.size or 0, etag=_etag(b.etag), last_modified=b.last_modified)
-                    async for b in found
-                ]
-            )
+            async for name, size, etag, modified in self._listing.each(container, prefix):
+                yield BlobInfo(
+                    name=name,
+                    size=size,
+                    etag=_etag(etag),
+                    last_modified=parsedate_to_datetime(modified) if modified else None,
+                )
 
     async def exists(self, container: str, name: str | None = None) -> bool:
         """True if the blob exists; without `name`, if the container does."""
@@ -209,6 +280,15 @@ def _code(error: HttpResponseError) -> str:
 def _etag(value: object) -> str:
     """ETags without quotes: a listing gives them bare, a read gives them quoted, and they must compare."""
     return str(value).strip('"')
+
+
+def _size(data: bytes | BinaryIO) -> int:
+    """Bytes to be written; a file is put back to its start."""
+    if isinstance(data, bytes):
+        return len(data)
+    size = data.seek(0, os.SEEK_END)
+    data.seek(0)
+    return size
 
 
 def _settings(name: str) -> ContentSettings:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -28,6 +28,7 @@ from labelbridge.azure.language_models import (
     project_from,
 )
 from labelbridge.errors import LabelbridgeError
+from labelbridge.labels.split import Split, evaluation_options
 from labelbridge.model import ProjectKind
 
 STRING_INDEX = "Utf16CodeUnit"
@@ -155,26 +156,31 @@ class LanguageResource(LanguageCalls):
                 )
             )
 
-    async def start_import(self, name: str, file: bytes) -> str:
-        """Start to import a project file (JSON); it replaces the project. Returns the job's id."""
+    async def start_import(self, name: str, file: bytes | BinaryIO) -> str:
+        """Start to import a project file (JSON); it replaces the project. Returns the job's id.
+
+        A file is sent from its start, as a stream, and closed.
+        """
         client = await self.project_client(name)
         async with azure_errors(f"start to import the project {name}"):
             return await begun(
                 client.project.begin_import(
-                    BytesIO(file), content_type="application/json", polling=False, cls=operation_job
+                    _stream(file), content_type="application/json", polling=False, cls=operation_job
                 )
             )
 
-    async def start_training(self, name: str, *, model: str, config_version: str, train_percent: int) -> str:
-        """Start to train `model` on `train_percent` of the documents; returns the job's id."""
+    async def start_training(
+        self, name: str, *, model: str, config_version: str, train_percent: int, manual: bool = False
+    ) -> str:
+        """Start to train `model` on `train_percent` of the documents; returns the job's id.
+
+        `manual`: on the documents that are assigned to Train instead, tested on those in Test.
+        """
+        split = Split.KEEP if manual else Split.SERVICE
         body = {
             "modelLabel": model,
             "trainingConfigVersion": config_version,
-            "evaluationOptions": {
-                "kind": "percentage",
-                "trainingSplitPercentage": train_percent,
-                "testingSplitPercentage": 100 - train_percent,
-            },
+            "evaluationOptions": evaluation_options(split, 100 - train_percent),
         }
         # Not `begin_train`: it parses the body of the 202, which is empty.
         response = await self.request(
@@ -204,15 +210,23 @@ class LanguageResource(LanguageCalls):
         await self.request(f"cancel the training of {name}", "POST", path, ok=(202, 404))
 
     async def download(self, result_url: str) -> bytes:
-        """The bytes of a finished export. The address must be of this resource: it is sent our token."""
+        """The bytes of a finished export; see `download_to`."""
+        file = BytesIO()
+        await self.download_to(result_url, file)
+        return file.getvalue()
+
+    async def download_to(self, result_url: str, file: BinaryIO) -> None:
+        """Write a finished export to `file`. The address must be of this resource: it is sent our token."""
         endpoint = await self.base()
         if urlsplit(result_url)[:2] != urlsplit(endpoint)[:2]:
             raise LabelbridgeError(
                 "invalid_request",
                 f"The export's result is at another host than {endpoint}: no token is sent there.",
             )
-        response = await self.request("download the export", "GET", result_url)
-        return response.content
+        response = await self.request("download the export", "GET", result_url, stream=True)
+        async with azure_errors("download the export"), response:
+            async for block in response.iter_bytes():
+                file.write(block)
 
     async def model(self, name: str, label: str) -> LanguageModel | None:
         """The trained model, or None if there is none of this label."""
@@ -271,6 +285,13 @@ class LanguageResource(LanguageCalls):
         client = await self.resource_client()
         async with azure_errors(f"write the project {name}"):
             await client.create_project(plain(name), body)
+
+
+def _stream(file: bytes | BinaryIO) -> BinaryIO:
+    if isinstance(file, bytes):
+        return BytesIO(file)
+    file.seek(0)
+    return file
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelbridge.cli import convert, looking, operations
+from labelbridge.cli import convert, looking, operations, snapshots
 from labelbridge.cli._exit import leave
 from labelbridge.cli.output import OutputFormat, reporting
 from labelbridge.errors import ExitCode
@@ -53,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(operations.import_)
+app.add_typer(snapshots.app, name="snapshots")
 
 
 @app.command()

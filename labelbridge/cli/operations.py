@@ -14,10 +14,14 @@ from labelbridge.cli.options import (
     KeyOption,
     KindName,
     OutputOption,
+    Policy,
+    PolicyOption,
     ProjectArg,
     QuarantineOption,
     ResourceOption,
     RolesOption,
+    SplitOption,
+    TestPercentOption,
     TimeoutOption,
     WaitOption,
 )
@@ -120,6 +124,9 @@ def _instructions(text: str | None, file: Path | None) -> str | None:
 def switch(
     project: ProjectArg,
     to: Annotated[Studio, typer.Option("--to", help="The studio that people are to label in.")],
+    policy: PolicyOption = Policy.ACTIVE,
+    split: SplitOption = None,
+    test_percent: TestPercentOption = 20,
     allow_quarantine: QuarantineOption = False,
     language_resource: ResourceOption = None,
     output: OutputOption = OutputFormat.TABLE,
@@ -132,13 +139,26 @@ def switch(
     """Move the right to label to the other studio, and the labels with it."""
 
     async def build(_: "Labelbridge", __: "Settings") -> Request:
-        return asked(SwitchRequest, to=to, allow_quarantine=allow_quarantine)
+        return asked(
+            SwitchRequest,
+            to=to,
+            policy=policy.value,
+            split=split.value if split else None,
+            test_percent=test_percent,
+            allow_quarantine=allow_quarantine,
+        )
 
     conduct(Ask(project, output, language_resource, wait, timeout, key, dry_run, wait_for_roles), build)
 
 
 def sync(
     project: ProjectArg,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Give Language the merge of both studios' labels.")
+    ] = False,
+    policy: PolicyOption = Policy.ACTIVE,
+    split: SplitOption = None,
+    test_percent: TestPercentOption = 20,
     allow_quarantine: QuarantineOption = False,
     language_resource: ResourceOption = None,
     output: OutputOption = OutputFormat.TABLE,
@@ -151,7 +171,14 @@ def sync(
     """Bring Language up to date with the active studio; answers with a snapshot of its labels."""
 
     async def build(_: "Labelbridge", __: "Settings") -> Request:
-        return asked(SyncRequest, allow_quarantine=allow_quarantine)
+        return asked(
+            SyncRequest,
+            merge=merge,
+            policy=policy.value,
+            split=split.value if split else None,
+            test_percent=test_percent,
+            allow_quarantine=allow_quarantine,
+        )
 
     conduct(Ask(project, output, language_resource, wait, timeout, key, dry_run, wait_for_roles), build)
 
@@ -178,6 +205,7 @@ def train(
     train_percent: Annotated[
         int, typer.Option("--train-percent", min=1, max=99, help="Share of documents used for training.")
     ] = 80,
+    split: SplitOption = None,
     config_version: Annotated[
         str, typer.Option("--config-version", help="Training configuration version of the Language service.")
     ] = "latest",
@@ -199,6 +227,7 @@ def train(
             labels=which_labels(labels, snapshot_id),
             training_config_version=config_version,
             train_percent=train_percent,
+            split=split.value if split else None,
             deployment=deploy,
             allow_quarantine=allow_quarantine,
         )
@@ -283,6 +312,9 @@ def disconnect(
     labels_discard: Annotated[
         bool, typer.Option("--discard-labels", help="Leave Azure ML's labels behind, in a snapshot only.")
     ] = False,
+    policy: PolicyOption = Policy.ACTIVE,
+    split: SplitOption = None,
+    test_percent: TestPercentOption = 20,
     allow_quarantine: QuarantineOption = False,
     confirm: ConfirmOption = None,
     language_resource: ResourceOption = None,
@@ -298,7 +330,12 @@ def disconnect(
     async def build(_: "Labelbridge", __: "Settings") -> Request:
         fate = DisconnectLabels.SYNC if labels_sync else DisconnectLabels.DISCARD if labels_discard else None
         return asked(
-            DisconnectRequest, labels=fate.value if fate else None, allow_quarantine=allow_quarantine
+            DisconnectRequest,
+            labels=fate.value if fate else None,
+            policy=policy.value,
+            split=split.value if split else None,
+            test_percent=test_percent,
+            allow_quarantine=allow_quarantine,
         )
 
     with reporting(output):

@@ -49,6 +49,21 @@ class DisconnectLabels(StrEnum):
     DISCARD = "discard"
 
 
+class Policy(StrEnum):
+    """What decides documents that both studios changed."""
+
+    ACTIVE = "active"
+    REFUSE = "refuse"
+    UNION = "union"
+
+
+class SplitName(StrEnum):
+    """Who puts documents into Train and Test."""
+
+    SERVICE = "service"
+    KEEP = "keep"
+
+
 ProjectArg = Annotated[
     str, typer.Argument(metavar="PROJECT", help="Name of the Language project.", show_default=False)
 ]
@@ -111,5 +126,28 @@ QuarantineOption = Annotated[
     typer.Option(
         "--allow-quarantine",
         help="Go on although some labels cannot be read; they stay in a quarantine file. Exit code 9.",
+    ),
+]
+PolicyOption = Annotated[
+    Policy,
+    typer.Option(
+        "--policy",
+        help="Documents that both studios changed: `active` takes the active studio's labels, `refuse` "
+        "stops and reports both values, `union` (multi-label only) takes the classes of both.",
+    ),
+]
+SplitOption = Annotated[
+    SplitName | None,
+    typer.Option(
+        "--split",
+        help="Train and Test: `service` leaves it to Language, `keep` keeps documents where they were and "
+        "splits new ones by a hash of their name. Nothing is changed if not given.",
+        show_default=False,
+    ),
+]
+TestPercentOption = Annotated[
+    int,
+    typer.Option(
+        "--test-percent", min=0, max=99, help="With `--split keep`: share of new documents in Test."
     ),
 ]

@@ -27,7 +27,8 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _grid(rows: Iterable[tuple[str, str]]) -> Table:
+def grid(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values, one line each."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -36,7 +37,8 @@ def _grid(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def with_columns(*columns: str) -> Table:
+    """A table with these columns and no lines around it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -73,9 +75,16 @@ def result_table(result: OperationResult) -> Table:
     if result.snapshot:
         rows.append(("Snapshot", _snapshot(result.snapshot)))
     if merge := result.merge:
-        counts = f"{merge.taken} documents taken, {merge.kept} kept, {len(merge.cleared)} cleared"
-        rows.append(("Merge", f"{counts}, {len(merge.conflicts)} conflicts; delivered {merge.snapshot}"))
+        counts = f"{merge.taken} documents taken, {merge.kept} kept, {max(merge.cleared_count, len(merge.cleared))} cleared"
+        rows.append(
+            (
+                "Merge",
+                f"{counts}, {max(merge.conflict_count, len(merge.conflicts))} conflicts; delivered {merge.snapshot}",
+            )
+        )
         rows += [("Conflict", document) for document in merge.conflicts]
+        if merge.report:
+            rows.append(("All conflicts", f"{merge.report} (policy {merge.policy})"))
         rows += [("Original", original) for original in merge.originals]
     if model := result.model:
         rows.append(("Model", f"{model.label}, trained on {model.snapshot} ({model.labels})"))
@@ -86,7 +95,7 @@ def result_table(result: OperationResult) -> Table:
         rows.append(("Labeling was disabled", f"{result.labels_disabled_seconds:.1f} s"))
     rows += [("Note", note) for note in result.notes]
     rows.append(("Took", f"{(result.ended_at - result.started_at).total_seconds():.1f} s"))
-    return _grid(rows)
+    return grid(rows)
 
 
 def status_table(status: ProjectStatus) -> Table:
@@ -111,12 +120,12 @@ def status_table(status: ProjectStatus) -> Table:
         for model in status.models
     ]
     rows += [("Retired", job.resource_id) for job in status.retired]
-    return _grid(rows)
+    return grid(rows)
 
 
 def statuses_table(statuses: Sequence[ProjectStatus]) -> Table:
     """One line for each project."""
-    table = _table("Project", "State", "Epoch", "Labeling job", "Running")
+    table = with_columns("Project", "State", "Epoch", "Labeling job", "Running")
     for status in statuses:
         job = status.job.name if status.job else "-"
         cells = (status.project.name, _state(status), str(status.epoch), job, _running(status.running))
@@ -126,7 +135,9 @@ def statuses_table(statuses: Sequence[ProjectStatus]) -> Table:
 
 def history_table(entries: Sequence[AuditEntry]) -> Table:
     """The audit trail, one line for each operation that ended."""
-    table = _table("Ended", "Operation", "Kind", "Asked for by", "Outcome", "Epoch", "Labeling in", "Error")
+    table = with_columns(
+        "Ended", "Operation", "Kind", "Asked for by", "Outcome", "Epoch", "Labeling in", "Error"
+    )
     for entry in entries:
         cells = (
             moment(entry.ended_at),
@@ -145,7 +156,7 @@ def history_table(entries: Sequence[AuditEntry]) -> Table:
 
 def plan_table(steps: Sequence[PlanStep]) -> Table:
     """A plan, step by step, with each step's effect and undo."""
-    table = _table("#", "Step", "Effect", "Undo")
+    table = with_columns("#", "Step", "Effect", "Undo")
     for step in steps:
         table.add_row(str(step.number), escape(step.name), escape(step.effect), escape(step.undo))
     return table
@@ -153,7 +164,7 @@ def plan_table(steps: Sequence[PlanStep]) -> Table:
 
 def findings_table(findings: Sequence[Finding]) -> Table:
     """All findings of a preflight, each with the command that mends it."""
-    table = _table("", "Finding", "")
+    table = with_columns("", "Finding", "")
     for finding in findings:
         text = Text(finding.message)
         if finding.command:

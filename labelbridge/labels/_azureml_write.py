@@ -13,9 +13,9 @@ from labelbridge.errors import LabelbridgeError
 from labelbridge.labels._azureml_wire import AmlSpan, ClassRowOut, SpanRowOut
 from labelbridge.labels.checks import CategoryRules, check_row
 from labelbridge.labels.codes import RejectedRowError
-from labelbridge.labels.offsets import Text, Texts
+from labelbridge.labels.offsets import Texts
 from labelbridge.labels.paths import UrlStyle, url_prefix
-from labelbridge.labels.rows import LabeledDocument, Span
+from labelbridge.labels.rows import LabeledDocument
 from labelbridge.model import OffsetUnit, ProjectKind
 
 
@@ -76,7 +76,11 @@ def _out(
     match kind:
         case ProjectKind.ENTITIES:
             text = texts.get(row.document) if texts is not None and unit is OffsetUnit.CODEPOINT else None
-            spans = [_span_out(span, text) for span in row.spans]
+            spans = [AmlSpan(s.category, s.start, s.start + s.length) for s in row.spans]
+            if text is not None and text.astral:
+                spans = [
+                    AmlSpan(s.label, text.to_codepoint(s.start), text.to_codepoint(s.end)) for s in spans
+                ]
             return SpanRowOut(image_url=url, label=spans, label_confidence=[1.0] * len(spans))
         case ProjectKind.MULTI_LABEL:
             classes = list(row.classes)
@@ -85,9 +89,3 @@ def _out(
             return ClassRowOut(image_url=url, label=row.classes[0], label_confidence=1.0)
         case _:
             assert_never(kind)
-
-
-def _span_out(span: Span, text: Text | None) -> AmlSpan:
-    if text is None:
-        return AmlSpan(label=span.category, start=span.start, end=span.end)
-    return AmlSpan(label=span.category, start=text.to_codepoint(span.start), end=text.to_codepoint(span.end))

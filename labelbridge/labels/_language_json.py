@@ -15,7 +15,7 @@ import msgspec
 from labelbridge.labels import _json_scan as scan
 from labelbridge.labels.codes import Code, RejectedRowError
 from labelbridge.labels.lines import MAX_LINE_BYTES
-from labelbridge.labels.rows import LabeledDocument, Span
+from labelbridge.labels.rows import Span
 from labelbridge.labels.spill import HELD, scratch
 from labelbridge.model import ProjectKind
 
@@ -26,18 +26,10 @@ _CACHED = 16
 """Blocks of documents kept at hand while documents are looked up by name."""
 
 
-class Label(msgspec.Struct, gc=False):
-    """A span; UTF-16 units."""
-
-    category: str
-    offset: int
-    length: int
-
-
 class Region(msgspec.Struct, gc=False):
     """A stretch of the document that is used in training, and the labels in it."""
 
-    labels: list[Label] = []
+    labels: tuple[Span, ...] = ()
     offset: int = msgspec.field(name="regionOffset", default=0)
 
 
@@ -92,12 +84,6 @@ _document_lists: dict[ProjectKind, msgspec.json.Decoder[Any]] = {
     ProjectKind.SINGLE_LABEL: msgspec.json.Decoder(list[ClassDocument]),
     ProjectKind.MULTI_LABEL: msgspec.json.Decoder(list[ClassesDocument]),
 }
-_label = msgspec.json.Encoder()
-_labels_field = {
-    ProjectKind.ENTITIES: "entities",
-    ProjectKind.SINGLE_LABEL: "class",
-    ProjectKind.MULTI_LABEL: "classes",
-}
 
 
 def categories_field(kind: ProjectKind) -> str:
@@ -110,6 +96,7 @@ def decode_document(raw: msgspec.Raw, kind: ProjectKind) -> Document:
     if memoryview(raw).nbytes > MAX_LINE_BYTES:
         raise RejectedRowError(Code.LINE_TOO_LONG, f"an entry of more than {MAX_LINE_BYTES} bytes")
     try:
+        bytes(raw).decode("utf-8")  # the parser does not look into fields that it passes over
         entry: Document = _documents[kind].decode(raw)
     except msgspec.ValidationError as error:
         raise RejectedRowError(Code.ROW_SHAPE, str(error)) from error
@@ -263,18 +250,18 @@ class Parts:
         """Everything up to the first document."""
         metadata = {k: v for k, v in self.metadata.items() if k.casefold() != "projectkind"}
         metadata |= {"projectKind": kind.value, "settings": dict(settings)}
-        top = self._top | {"metadata": _raw(metadata)}
-        top.setdefault("projectFileVersion", _raw("2022-05-01"))
-        top.setdefault("stringIndexType", _raw("Utf16CodeUnit"))
+        top = self._top | {"metadata": raw_of(metadata)}
+        top.setdefault("projectFileVersion", raw_of("2022-05-01"))
+        top.setdefault("stringIndexType", raw_of("Utf16CodeUnit"))
         named = categories_field(kind)
         assets = {k: v for k, v in self._assets.items() if k != named and k.casefold() != "projectkind"}
-        assets = {"projectKind": _raw(kind.value)} | assets
-        return b"{" + _members(top) + b',"assets":{' + _members(assets) + b',"documents":['
+        assets = {"projectKind": raw_of(kind.value)} | assets
+        return b"{" + members_of(top) + b',"assets":{' + members_of(assets) + b',"documents":['
 
     def tail(self, kind: ProjectKind, categories: Iterable[str]) -> bytes:
         """Everything after the last document: the categories stand there, when all are known."""
         old = dict(self.categories(kind))
-        entries = [old.get(name) or _raw({"category": name}) for name in categories]
+        entries = [old.get(name) or raw_of({"category": name}) for name in categories]
         named = categories_field(kind).encode()
         return b'],"' + named + b'":[' + b",".join(bytes(entry) for entry in entries) + b"]}}"
 
@@ -299,13 +286,13 @@ def parse(file: BinaryIO) -> Parts:
             if assets:
                 raise ValueError("it has assets twice")
             assets, places = _assets(cursor)
-        elif _given(_checked(cursor.value())):
+        elif given(_checked(cursor.value())):
             raise TypeError("assets is not a JSON object")
     cursor.end()
     if not ("metadata" in top or assets):
         raise ValueError("it has neither metadata nor assets")
     found = top.pop("metadata", None)
-    metadata = msgspec.json.decode(found, type=dict[str, object]) if _given(found) else {}
+    metadata = msgspec.json.decode(found, type=dict[str, object]) if given(found) else {}
     index = top.get("stringIndexType")
     return Parts(
         metadata=metadata,
@@ -328,7 +315,7 @@ def _assets(cursor: scan.Cursor) -> tuple[Fields, scan.Elements]:
             if len(places):
                 raise ValueError("it has documents twice")
             places = scan.elements(cursor)
-        elif _given(_checked(cursor.value())):
+        elif given(_checked(cursor.value())):
             raise TypeError("assets.documents is not a list")
     return assets, places
 
@@ -339,60 +326,14 @@ def _checked(value: bytes) -> msgspec.Raw:
     return msgspec.Raw(value)
 
 
-def encode_document(
-    row: LabeledDocument, kind: ProjectKind, old: msgspec.Raw | None, length: int, language: str | None
-) -> bytes:
-    """One entry of `assets.documents`: the row, over what the old entry has besides, byte for byte.
-
-    `length` is the document's, in UTF-16 units; `language` is for a document that has none.
-    """
-    entry: Fields = {} if old is None else _fields.decode(old)
-    before = entry.get(_labels_field[kind])
-    entry["location"] = _raw(row.document)
-    language = row.language or (None if _given(entry.get("language")) else language)
-    if language is not None:
-        entry["language"] = _raw(language)
-    if row.dataset is not None:
-        entry["dataset"] = _raw(row.dataset)
-    match kind:
-        case ProjectKind.ENTITIES:
-            entry["entities"] = _list([_region(row.spans, before, length)])
-        case ProjectKind.SINGLE_LABEL:
-            entry["class"] = msgspec.Raw(_classes(row.classes, [before] if _given(before) else [])[0])
-        case ProjectKind.MULTI_LABEL:
-            entry["classes"] = _list(_classes(row.classes, _list_of(before)))
-    return b"{" + _members(entry) + b"}"
-
-
-def _region(spans: tuple[Span, ...], before: msgspec.Raw | None, length: int) -> bytes:
-    """One region over the whole document; labels that were there before keep their other fields."""
-    regions = [_fields.decode(raw) for raw in _list_of(before)]
-    known: dict[Span, bytes] = {}
-    for region in regions:
-        for raw in _list_of(region.get("labels")):
-            label = msgspec.json.decode(raw, type=Label)
-            known[Span(label.offset, label.length, label.category)] = bytes(raw)
-    labels = [known.get(s) or _label.encode(Label(s.category, s.start, s.length)) for s in spans]
-    first: Fields = regions[0] if regions else {}
-    first |= {"regionOffset": _raw(0), "regionLength": _raw(length), "labels": _list(labels)}
-    return b"{" + _members(first) + b"}"
-
-
-def _classes(classes: tuple[str, ...], before: list[msgspec.Raw]) -> list[bytes]:
-    known = {msgspec.json.decode(raw, type=_Category).category: bytes(raw) for raw in before}
-    return [known.get(name) or bytes(_raw({"category": name})) for name in classes]
-
-
-def _given(raw: msgspec.Raw | None) -> TypeGuard[msgspec.Raw]:
+def given(raw: msgspec.Raw | None) -> TypeGuard[msgspec.Raw]:
+    """True if a field is there and not null."""
     return raw is not None and bytes(raw) != b"null"
 
 
-def _list_of(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
-    return _items.decode(raw) if _given(raw) else []
-
-
-def _list(items: list[bytes]) -> msgspec.Raw:
-    return msgspec.Raw(b"[" + b",".join(items) + b"]")
+def list_of(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
+    """The items of a list; none if it is not there or null."""
+    return _items.decode(raw) if given(raw) else []
 
 
 def _is_kind(name: str) -> bool:
@@ -403,9 +344,21 @@ def _kind(fields: Mapping[str, object]) -> str | None:
     return next((v for k, v in fields.items() if _is_kind(k) and isinstance(v, str)), None)
 
 
-def _raw(value: object) -> msgspec.Raw:
+def raw_of(value: object) -> msgspec.Raw:
+    """A value as JSON."""
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def _members(fields: Fields) -> bytes:
+def members_of(fields: Fields) -> bytes:
+    """The members of an object, without its braces."""
     return b",".join(msgspec.json.encode(name) + b":" + bytes(value) for name, value in fields.items())
+
+
+def decode_fields(raw: msgspec.Raw) -> Fields:
+    """The members of an object, each as found."""
+    return _fields.decode(raw)
+
+
+def name_of(raw: msgspec.Raw) -> str:
+    """The name in an entry that holds a category."""
+    return msgspec.json.decode(raw, type=_Category).category

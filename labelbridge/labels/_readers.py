@@ -12,6 +12,7 @@ from labelbridge.labels.checks import checked
 from labelbridge.labels.language_project import LanguageProjectFile
 from labelbridge.labels.offsets import Texts
 from labelbridge.labels.rows import LabeledDocument, Quarantined
+from labelbridge.labels.views import view
 from labelbridge.model import OffsetUnit, ProjectKind
 
 
@@ -80,12 +81,13 @@ class AzureMLReader:
             settle=self._settle(),
         )
         for name, file in self._files:
-            yield from reader.read(lines.read(file), name)
+            yield from reader.read_file(file, name)
 
     def documents(self) -> Iterator[str]:
         """Names of the documents."""
         for _, file in self._files:
-            yield from azureml_jsonl.documents_named(lines.read(file), datastore=self._options.datastore)
+            found = lines.read(view(file))  # `rows` may be under way
+            yield from azureml_jsonl.documents_named(found, datastore=self._options.datastore)
 
     def _settle(self) -> OffsetUnit | None:
         texts = self._options.texts
@@ -163,7 +165,7 @@ class SnapshotReader:
 
     def documents(self) -> Iterator[str]:
         """Names of the documents."""
-        return (row.document for row in snapshot.stored_rows(self._file))
+        return (row.document for row in snapshot.stored_rows(view(self._file)))
 
 
 class ClassTableReader:
@@ -193,7 +195,7 @@ class ClassTableReader:
 
     def _read(self, kind: ProjectKind) -> Iterator[LabeledDocument | Quarantined]:
         return class_table.read(
-            lines.read(self._file),
+            lines.read(view(self._file)),
             kind=kind,
             categories=self._options.categories,
             source=self._name,

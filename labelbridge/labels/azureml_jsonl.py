@@ -7,7 +7,8 @@ publishes no specification of it, nor the unit of its offsets.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from operator import itemgetter
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -32,7 +33,7 @@ from labelbridge.labels.checks import (
     text_of,
 )
 from labelbridge.labels.codes import Code, RejectedRowError
-from labelbridge.labels.lines import MAX_LINE_BYTES
+from labelbridge.labels.lines import MAX_LINE_BYTES, blocks
 from labelbridge.labels.offsets import InlineTexts, InvalidTextError, Text, Texts
 from labelbridge.labels.paths import candidates, plain
 from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, quarantined
@@ -41,6 +42,8 @@ from labelbridge.model import OffsetUnit, ProjectKind
 
 __all__ = ["RowReader", "documents_named", "find_text", "read", "unit_written", "write"]
 
+_first_byte, _last_byte = itemgetter(0), itemgetter(-1)
+_OPENING, _CLOSING = {ord("{")}, {ord("}")}
 BOM = b"\xef\xbb\xbf"
 """Taken off any line, not only the first: `lines` may be several files one after the other."""
 
@@ -129,13 +132,83 @@ class RowReader:
 
     def read(self, lines: Iterable[bytes], source: str) -> Iterator[LabeledDocument | Quarantined]:
         """Rows of one file; a document that an earlier file had is there twice."""
-        before = self._lines
-        self._sources.append((before, source))
+        before = self._next(source)
         for number, line in enumerate(lines, 1):
             self._lines = before + number
             found = self.one(line.removeprefix(BOM), number, source)
             if found is not None:
                 yield found
+
+    def read_file(self, file: BinaryIO, source: str) -> Iterator[LabeledDocument | Quarantined]:
+        """The same from a seekable file, several times faster: lines are decoded in blocks.
+
+        Where a block, or a row of it, is anything but ordinary it is read as `read` reads it.
+        """
+        before, number = self._next(source), 0
+        for block in blocks(file):
+            lines = block.split(b"\n")
+            lines.pop()
+            rows = self._decoded(block, lines)
+            for index, line in enumerate(lines):
+                number += 1
+                self._lines = before + number
+                quick = self._quick(rows[index]) if rows else None
+                found = quick or self.one(line.removeprefix(BOM), number, source)
+                if found is not None:
+                    yield found
+
+    def _next(self, source: str) -> int:
+        self._sources.append((self._lines, source))
+        return self._lines
+
+    def _decoded(self, block: bytes, lines: list[bytes]) -> list[SpanRow] | list[ClassRow] | None:
+        """The rows of a block, if it has exactly one in each line."""
+        try:
+            # A line feed between } and { cannot stand inside a JSON value.
+            if set(map(_first_byte, lines)) != _OPENING or set(map(_last_byte, lines)) != _CLOSING:
+                return None
+            rows: list[SpanRow] | list[ClassRow] = self._decoder.decode_lines(block)
+        except (ValueError, IndexError, RecursionError):
+            return None
+        return rows if len(rows) == len(lines) else None
+
+    def _quick(self, row: SpanRow | ClassRow) -> LabeledDocument | None:
+        """The row's labels if there is nothing to say against it; None leaves it to `one`."""
+        url, prefix = row.image_url, self._prefix
+        if not url.startswith(prefix):
+            return None
+        document = url[len(prefix) :]
+        if not plain(document):
+            return None
+        text: Text | None = None
+        result: LabeledDocument | None = None
+        try:
+            if self._inline is not None:
+                text = self._inline.put(document, _text_in(row))
+            elif self._texts is not None:
+                text = text_of(document, self._texts)
+            if text is not None and isinstance(row, SpanRow) and not text.astral:
+                result = self._plain_spans(document, row.label, text.codepoint_length)
+            if result is None:
+                result = self._row(document, text, row)
+        except RejectedRowError:
+            return None
+        if self._seen is not None and self._seen.first(document, self._lines) != self._lines:
+            return None
+        return result
+
+    def _plain_spans(self, document: str, found: list[AmlSpan], length: int) -> LabeledDocument | None:
+        """Spans of a document of `length` in which the units agree: most are. None if one is not in order."""
+        if length > MAX_DOCUMENT:
+            return None
+        known = self._rules.known
+        spans = []
+        for span in found:
+            start, end, label = span.start, span.end, span.label
+            if not 0 <= start < end <= length or label not in known or end - start > MAX_SPAN:
+                return None
+            spans.append(Span(start, end - start, label))
+        return LabeledDocument(document=document, spans=tuple(spans))
 
     def one(self, line: bytes, number: int, source: str) -> LabeledDocument | Quarantined | None:
         """One row, without a BOM; None for a blank line. `number` is for the quarantine."""
@@ -172,17 +245,13 @@ class RowReader:
 
     def _find(self, row: SpanRow | ClassRow) -> tuple[str, Text | None]:
         url = row.image_url
-        name = url[len(self._prefix) :] if url.startswith(self._prefix) else ""
-        if plain(name):
-            names: tuple[str, ...] = (name,)
-        else:
-            names = candidates(url, self._datastore)
-            if url.endswith(names[0]):
-                self._prefix = url[: len(url) - len(names[0])]
-        if self._texts is None:
-            return names[0], None
+        names = candidates(url, self._datastore)
+        if url.endswith(names[0]):
+            self._prefix = url[: len(url) - len(names[0])]  # mostly the next row's too
         if self._inline is not None:
             return names[0], self._inline.put(names[0], _text_in(row))
+        if self._texts is None:
+            return names[0], None
         return _existing(names, self._texts)
 
     def _named(self, line: bytes) -> str | None:
@@ -217,10 +286,8 @@ class RowReader:
         return LabeledDocument(document=document, classes=classes)
 
     def _spans(self, found: list[AmlSpan], text: Text) -> tuple[Span, ...]:
-        known, check = self._rules.known, self._rules.check
         for span in found:
-            if span.label not in known:
-                check(span.label)
+            self._rules.check(span.label)
         bounds = bounds_in_utf16(
             [(span.start, span.end) for span in found], self._unit, text, settle=self._settle
         )
@@ -255,7 +322,7 @@ def _existing(names: tuple[str, ...], texts: Texts) -> tuple[str, Text]:
 
 
 def _text_in(row: SpanRow | ClassRow) -> str:
-    text = row.text if isinstance(row, SpanRowWithText | ClassRowWithText) else None
+    text: str | None = getattr(row, "text", None)
     if text is None:
         raise RejectedRowError(Code.DOCUMENT_MISSING, "the row carries no text")
     return text

@@ -190,13 +190,21 @@ def check_row(row: LabeledDocument, *, kind: ProjectKind, texts: Texts | None, r
     for name in row.classes:
         rules.check(name)
     for span in row.spans:
-        rules.check(span.category)
+        if span.category not in rules.known:
+            rules.check(span.category)
     if (row.spans and kind is not ProjectKind.ENTITIES) or (row.classes and kind is ProjectKind.ENTITIES):
         raise RejectedRowError(Code.ROW_SHAPE, f"labels of another kind than {kind.value}")
     check_class_count(kind, row.classes)
     if texts is not None:
-        bounds = ((span.start, span.end) for span in row.spans)
-        bounds_in_utf16(bounds, OffsetUnit.UTF16, text_of(row.document, texts))
+        text = text_of(row.document, texts)
+        length = text.codepoint_length
+        for span in row.spans:
+            start = span.start
+            # Where the units agree the range is all there is to look at; anything else is looked at whole.
+            if text.astral or start < 0 or span.length <= 0 or start + span.length > length:
+                bounds = [(s.start, s.start + s.length) for s in row.spans]
+                bounds_in_utf16(bounds, OffsetUnit.UTF16, text)
+                return
 
 
 def check_limits(row: LabeledDocument, texts: Texts | None) -> None:

@@ -3,7 +3,6 @@
 Prevents holding a project's texts: a document is read when a row asks for it, measured, and let go.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -73,16 +72,12 @@ class Measured:
     def __init__(self, contents: Contents) -> None:
         """`contents` gives the bytes."""
         self._contents = contents
-        self._recent: OrderedDict[str, Text | InvalidTextError | None] = OrderedDict()
+        self._recent: dict[str, Text | InvalidTextError] = {}
+        self._before: dict[str, Text | InvalidTextError] = {}
 
     def get(self, document: str, /) -> Text | None:
         """The document's text, None if there is none; raises InvalidTextError if it is not UTF-8."""
-        try:
-            found = self._recent[document]
-        except KeyError:
-            found = self._recent[document] = self._measure(document)
-            if len(self._recent) > _REMEMBERED:
-                self._recent.popitem(last=False)
+        found = self._recent.get(document) or self._before.get(document) or self._measure(document)
         if isinstance(found, InvalidTextError):
             raise found
         return found
@@ -91,10 +86,15 @@ class Measured:
         data = self._contents.read(document)
         if data is None:
             return None
+        if len(self._recent) >= _REMEMBERED:
+            self._before, self._recent = self._recent, {}
+        found: Text | InvalidTextError
         try:
-            return Text.decode(data)
+            found = Text.decode(data)
         except InvalidTextError as error:
-            return error
+            found = error
+        self._recent[document] = found
+        return found
 
 
 def string_of(document: str, contents: Contents) -> str:

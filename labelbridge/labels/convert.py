@@ -132,10 +132,10 @@ def convert(
     writer = formats.writer(conversion.target, write_options)
     sieve = Sieve(quarantine)
     digest, size = hashlib.sha256(), 0
-    for piece in writer.write(sieve.passing(_counted(mapping.rows(texts), progress))):
-        digest.update(piece)
-        size += len(piece)
-        out.write(piece)
+    for block in _blocks(writer.write(sieve.passing(_counted(mapping.rows(texts), progress)))):
+        digest.update(block)
+        size += len(block)
+        out.write(block)
     loss = writer.losses.report()
     if not conversion.allow_lossy:
         refuse(loss)
@@ -153,6 +153,20 @@ def convert(
         size=size,
         assumed=assumed,
     )
+
+
+def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces: hashing and writing cost by the call."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size > _BLOCK:
+            yield b"".join(held)
+            held.clear()
+            size = 0
+    yield b"".join(held)
 
 
 def _documents(conversion: Conversion, found: Format) -> tuple[Texts | None, Contents | None]:

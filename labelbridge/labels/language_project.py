@@ -14,6 +14,7 @@ import msgspec
 
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels import _language_json as wire
+from labelbridge.labels._language_write import document_writer, new_document
 from labelbridge.labels.checks import CategoryRules, check_class_count, check_row, text_of
 from labelbridge.labels.codes import Code, RejectedRowError
 from labelbridge.labels.offsets import Texts
@@ -25,6 +26,9 @@ from labelbridge.model import ProjectKind
 FILE_VERSION = "2022-05-01"
 STRING_INDEX = "Utf16CodeUnit"
 """The only `stringIndexType` of the authoring API."""
+
+_BLOCK = 1 << 16
+"""Bytes of new documents that are given at once."""
 
 
 class LanguageProjectFile:
@@ -150,8 +154,12 @@ class LanguageProjectFile:
             if found is None:
                 return None
             classes = found
-        for name in (*classes, *(span.category for span in spans)):
+        for name in classes:
             rules.check(name)
+        known = rules.known
+        for span in spans:
+            if span.category not in known:
+                rules.check(span.category)
         check_class_count(self.kind, classes)
         return LabeledDocument(
             document=entry.location,
@@ -162,18 +170,17 @@ class LanguageProjectFile:
         )
 
     def _spans(self, regions: list[wire.Region]) -> tuple[Span, ...]:
-        spans: list[Span] = []
+        spans = regions[0].labels if len(regions) == 1 else tuple([s for r in regions for s in r.labels])
         for region in regions:
             if region.labels and region.offset:
                 raise RejectedRowError(Code.AMBIGUOUS_REGION, f"labels in a region from {region.offset} on")
-            spans += [Span(label.offset, label.length, label.category) for label in region.labels]
         if spans and not self._parts.counts_utf16:
             raise RejectedRowError(Code.UNSUPPORTED_STRING_INDEX, "stringIndexType is not Utf16CodeUnit")
         for span in spans:
             if span.start < 0 or span.length <= 0:
                 code = Code.EMPTY_SPAN if span.start >= 0 == span.length else Code.SPAN_OUT_OF_RANGE
                 raise RejectedRowError(code, f"a span from {span.start} of length {span.length}")
-        return tuple(spans)
+        return spans
 
     def with_labels(
         self,
@@ -216,42 +223,84 @@ class LanguageProjectFile:
         `texts` may be None for classes. `vouched`: rows were held against these texts and this kind.
         """
         yield self._parts.head(self.kind, settings)
-        documents, old = self._parts.documents, wire.Entries(self._parts.documents, self.kind)
         names = dict.fromkeys((*self.categories, *(categories or ())))
-        rules = CategoryRules(None, for_language=False)
+        rules = None if vouched else CategoryRules(None, for_language=False)
+        documents = self._parts.documents
+        if not len(documents):
+            yield from self._new_documents(rows, names, texts, rules)
+        else:
+            yield from self._documents(rows, names, texts, rules)
+        yield self._parts.tail(self.kind, names)
+
+    def _new_documents(
+        self,
+        rows: Iterable[LabeledDocument],
+        names: dict[str, None],
+        texts: Texts | None,
+        rules: CategoryRules | None,
+    ) -> Iterator[bytes]:
+        """Entries for a file that has none; vouched-for rows are known to be one for each document."""
+        make = new_document(self.kind, self._parts.language)
+        encode_into, buffer = msgspec.json.Encoder().encode_into, bytearray()
+        written = None if rules is None else Seen()
+        for number, row in enumerate(rows):
+            if written is not None and written.first(row.document, number) != number:
+                raise _twice(row)
+            for span in row.spans:
+                if span.category not in names:
+                    names[span.category] = None
+            if row.classes:
+                names.update(dict.fromkeys(row.classes))
+            if number:
+                buffer += b","
+            encode_into(make(row, self._length(row, texts, rules)), buffer, len(buffer))
+            if len(buffer) > _BLOCK:
+                yield bytes(buffer)
+                buffer.clear()
+        yield bytes(buffer)
+
+    def _documents(
+        self,
+        rows: Iterable[LabeledDocument],
+        names: dict[str, None],
+        texts: Texts | None,
+        rules: CategoryRules | None,
+    ) -> Iterator[bytes]:
+        """Entries over those that the file has; the ones without labels and without a row follow."""
+        documents, old = self._parts.documents, wire.Entries(self._parts.documents, self.kind)
+        write = document_writer(self.kind, self._parts.language)
         written = Seen()
         separator = b""
         for number, row in enumerate(rows):
             if written.first(row.document, number) != number:
-                raise LabelbridgeError("labels_quarantined", f"two rows for the document {row.document!r}")
+                raise _twice(row)
             names.update(dict.fromkeys(categories_used((row,))))
             found = old.get(row.document)
             raw = None if found is None else documents.raw(found[0])
-            yield separator + self._document(row, raw, texts, None if vouched else rules)
+            yield separator + write(row, self._length(row, texts, rules), raw)
             separator = b","
         for name, index in old.unlabelled():
             if name not in written:
                 yield separator + bytes(documents.raw(index))
                 separator = b","
-        yield self._parts.tail(self.kind, names)
 
-    def _document(
-        self,
-        row: LabeledDocument,
-        old: msgspec.Raw | None,
-        texts: Texts | None,
-        rules: CategoryRules | None,
-    ) -> bytes:
-        length = 0
+    def _length(self, row: LabeledDocument, texts: Texts | None, rules: CategoryRules | None) -> int:
+        """Length of the row's document in UTF-16 units; 0 for classes, which have no regions."""
         try:
             if rules is not None:
                 check_row(row, kind=self.kind, texts=texts, rules=rules)
-            if self.kind is ProjectKind.ENTITIES:
-                if texts is None:
-                    raise ValueError("entities cannot be written without their texts")
-                length = text_of(row.document, texts).utf16_length
+            elif texts is not None and (text := texts.get(row.document)) is not None:
+                return text.codepoint_length + len(text.astral)
+            if self.kind is not ProjectKind.ENTITIES:
+                return 0
+            if texts is None:
+                raise ValueError("entities cannot be written without their texts")
+            return text_of(row.document, texts).utf16_length
         except RejectedRowError as no:
             raise LabelbridgeError(
                 "labels_quarantined", f"{row.document}: {no.reason} ({no.code.value})"
             ) from no
-        return wire.encode_document(row, self.kind, old, length, self._parts.language)
+
+
+def _twice(row: LabeledDocument) -> LabelbridgeError:
+    return LabelbridgeError("labels_quarantined", f"two rows for the document {row.document!r}")

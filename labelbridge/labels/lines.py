@@ -41,6 +41,31 @@ def read(file: BinaryIO) -> Iterator[bytes]:
     return split(iter(lambda: file.read(_CHUNK), b""))
 
 
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    r"""The same lines, many at once: each block ends with `\n`, and is one line only if that was cut."""
+    file.seek(0)
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        rest += chunk
+        cut = rest.rfind(b"\n") + 1
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+        elif len(rest) > MAX_LINE_BYTES:
+            yield rest[: MAX_LINE_BYTES + 1] + b"\n"
+            rest = _after_line(file)
+    if rest:
+        yield rest + b"\n"
+
+
+def _after_line(file: BinaryIO) -> bytes:
+    while chunk := file.read(_CHUNK):
+        _, end, rest = chunk.partition(b"\n")
+        if end:
+            return rest
+    return b""
+
+
 def _hold(held: bytearray, part: bytes) -> None:
     room = MAX_LINE_BYTES + 1 - len(held)
     held += part if len(part) <= room else part[:room]

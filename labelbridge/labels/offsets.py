@@ -8,8 +8,10 @@ Nothing is normalised here: a BOM is a character, CRLF is two, combining marks s
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+import msgspec
 
 from labelbridge.model import OffsetUnit
 
@@ -24,23 +26,18 @@ InvalidText = InvalidTextError
 """Short name."""
 
 
-class Text:
+class Text(msgspec.Struct, gc=False):
     """What a document's text says about offsets; the text itself is not kept.
 
     A document without characters beyond the BMP costs one number, so a million of them fit in memory.
     """
 
-    __slots__ = ("_points", "_units", "codepoint_length")
-
     codepoint_length: int
     """Length in code points."""
-
-    def __init__(self, codepoint_length: int, astral: Iterable[int] = ()) -> None:
-        """`astral`: code-point indexes of the characters beyond the BMP, ascending."""
-        self.codepoint_length = codepoint_length
-        self._points: Sequence[int] = array("Q", astral) or ()
-        # UTF-16 index of the first unit of each surrogate pair.
-        self._units: Sequence[int] = array("Q", (p + i for i, p in enumerate(self._points))) or ()
+    astral: Sequence[int] = ()
+    """Code-point indexes of the characters beyond the BMP, ascending."""
+    _units: Sequence[int] | None = None
+    """UTF-16 index of the first unit of each surrogate pair, once somebody asked."""
 
     @classmethod
     def decode(cls, data: bytes) -> "Text":
@@ -58,30 +55,37 @@ class Text:
     @classmethod
     def of(cls, text: str) -> "Text":
         """Measure a string."""
-        if text.isascii():
+        # Encoding is a copy for what the BMP holds, and several times faster than looking at each character.
+        if text.isascii() or len(text.encode("utf-16-le", "surrogatepass")) == 2 * len(text):
             return cls(len(text))
-        return cls(len(text), (match.start() for match in _ASTRAL.finditer(text)))
+        return cls(len(text), array("Q", [match.start() for match in _ASTRAL.finditer(text)]))
 
     @property
     def utf16_length(self) -> int:
         """Length in UTF-16 units."""
-        return self.codepoint_length + len(self._points)
+        return self.codepoint_length + len(self.astral)
 
     @property
     def has_astral(self) -> bool:
         """True if a character beyond the BMP is there, so that the two units differ somewhere."""
-        return bool(self._points)
+        return len(self.astral) > 0
 
     def splits_pair(self, offset: int) -> bool:
         """True if the UTF-16 offset lies between the two units of one character."""
-        index = bisect_left(self._units, offset) - 1
-        return index >= 0 and self._units[index] == offset - 1
+        units = self._pairs()
+        index = bisect_left(units, offset) - 1
+        return index >= 0 and units[index] == offset - 1
+
+    def _pairs(self) -> Sequence[int]:
+        if self._units is None:
+            self._units = array("Q", [p + i for i, p in enumerate(self.astral)])
+        return self._units
 
     def to_utf16(self, offset: int) -> int:
         """Turn a code-point offset into UTF-16 units; ValueError outside 0..codepoint_length."""
         if not 0 <= offset <= self.codepoint_length:
             raise ValueError(f"offset {offset} is outside the text of {self.codepoint_length} code points")
-        return offset + bisect_left(self._points, offset)
+        return offset + bisect_left(self.astral, offset)
 
     def to_codepoint(self, offset: int) -> int:
         """Turn a UTF-16 offset into code points; ValueError outside the text or inside a pair."""
@@ -89,7 +93,7 @@ class Text:
             raise ValueError(f"offset {offset} is outside the text of {self.utf16_length} UTF-16 units")
         if self.splits_pair(offset):
             raise ValueError(f"offset {offset} splits a surrogate pair")
-        return offset - bisect_left(self._units, offset)
+        return offset - bisect_left(self._pairs(), offset)
 
     def convert(self, offset: int, source: OffsetUnit, target: OffsetUnit) -> int:
         """Turn an offset of one unit into the other; `auto` is not a unit (ValueError)."""

@@ -26,7 +26,7 @@ _WORKSPACE = re.compile(
     r"Microsoft\.MachineLearningServices/workspaces/([^/]+)",
     re.IGNORECASE,
 )
-_DOTS = (".", "..")
+_PLAIN = re.compile(r"[^/\\%.][^/\\%]{0,1023}").fullmatch
 _SEPARATOR = re.compile(r"[/\\]")
 MAX_BLOB_NAME = 1024
 """Characters in the name of a blob, at most (Azure Storage)."""
@@ -66,6 +66,8 @@ def check_name(path: str) -> None:
 
     A backslash separates here too, because Azure Storage turns it into a slash.
     """
+    if plain(path):
+        return
     if not path or len(path) > MAX_BLOB_NAME:
         raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a name of {len(path)} characters")
     parts = _SEPARATOR.split(path)
@@ -75,9 +77,7 @@ def check_name(path: str) -> None:
 
 def plain(path: str) -> bool:
     """True if `path` is surely one document at the container's root, in one spelling; a quick look."""
-    return not (
-        "/" in path or "%" in path or "\\" in path or not path or path in _DOTS or len(path) > MAX_BLOB_NAME
-    )
+    return _PLAIN(path) is not None
 
 
 def url_prefix(datastore: str, style: UrlStyle, workspace: str | None = None) -> str:

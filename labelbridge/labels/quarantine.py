@@ -12,6 +12,8 @@ import msgspec
 
 from labelbridge.labels.rows import LabeledDocument, Quarantined
 
+_BATCH = 512
+
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """What came in and what became of it; a row is one document's labels."""
@@ -42,20 +44,34 @@ class Sieve:
 
     def passing(self, items: Iterable[LabeledDocument | Quarantined]) -> Iterator[LabeledDocument]:
         """The rows that can be used, in order."""
-        counts = self._counts
-        for item in items:
-            self._rows += 1
-            if isinstance(item, Quarantined):
-                self._codes[item.code] += 1
-                if self._side is not None:
-                    self._side.write(self._encoder.encode(item) + b"\n")
-                continue
-            for span in item.spans:
-                counts[span.category] += 1
-            for name in item.classes:
-                counts[name] += 1
-            yield item
-            self._written += 1
+        held: list[LabeledDocument] = []
+        rows, written = 0, 0
+        try:
+            for item in items:
+                rows += 1
+                if isinstance(item, Quarantined):
+                    self._put_aside(item)
+                    continue
+                held.append(item)
+                if len(held) >= _BATCH:
+                    self._count(held)
+                yield item
+                written += 1
+        finally:
+            self._rows += rows
+            self._written += written
+            self._count(held)
+
+    def _put_aside(self, item: Quarantined) -> None:
+        self._codes[item.code] += 1
+        if self._side is not None:
+            self._side.write(self._encoder.encode(item) + b"\n")
+
+    def _count(self, held: list[LabeledDocument]) -> None:
+        """Count categories in batches, which is many times faster than one by one."""
+        self._counts.update([span.category for row in held for span in row.spans])
+        self._counts.update([name for row in held if row.classes for name in row.classes])
+        held.clear()
 
     @property
     def quarantined(self) -> int:

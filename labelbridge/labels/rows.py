@@ -14,8 +14,11 @@ LabelsKey = tuple[tuple["Span", ...], tuple[str, ...]]
 """Labels in canonical form: sorted, each once."""
 
 
-class Span(msgspec.Struct, frozen=True, order=True, gc=False):
-    """One labelled stretch of text; `start` and `length` are UTF-16 units from the document's start."""
+class Span(msgspec.Struct, frozen=True, order=True, gc=False, rename={"start": "offset"}):
+    """One labelled stretch of text; `start` and `length` are UTF-16 units from the document's start.
+
+    In JSON it is what Language's project file calls a label, so it is written as it stands.
+    """
 
     start: int
     length: int
@@ -73,7 +76,7 @@ def quarantined(
 ) -> Quarantined:
     """Make a `Quarantined` from the raw bytes of a row, whatever they are."""
     if len(raw) > RAW_LIMIT:
-        reason = f"{reason} (the row has {len(raw)} bytes; the first {RAW_LIMIT} are kept here)"
+        reason = f"{reason} (only the first {RAW_LIMIT} bytes of the row are kept here)"
         raw = raw[:RAW_LIMIT]
     text = raw.decode("utf-8", "backslashreplace")
     return Quarantined(source=source, line=line, document=document, code=code.value, reason=reason, raw=text)

@@ -10,6 +10,7 @@ is the order of the UTF-8 bytes too). Offsets are UTF-16 units.
 
 import hashlib
 import io
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
@@ -102,18 +103,24 @@ def write(
     *,
     kind: ProjectKind,
     project_key: str,
-    categories: Sequence[str],
+    categories: Sequence[str] | None,
 ) -> Summary:
     """Write the snapshot of `rows`, in bounded memory; the order of rows and of labels does not matter.
+
+    `categories` None stands for those that the rows use, sorted.
 
     Raises:
         LabelbridgeError: `labels_quarantined` if a document is there twice.
     """
-    tally = _Tally(SnapshotHeader(kind=kind, project=project_key, categories=tuple(categories)))
+    tally = _Tally(SnapshotHeader(kind=kind, project=project_key, categories=tuple(categories or ())))
     encode_line = msgspec.json.Encoder().encode
+    ordered = in_order((row.document, encode_line(_line(tally.counted(row)))) for row in rows)
+    first = next(ordered, None)  # sorting has taken all rows, so the categories are known now
+    if categories is None:
+        tally.header = msgspec.structs.replace(tally.header, categories=tally.used)
     tally.add_bytes(out, msgspec.json.encode(tally.header) + b"\n")
     last = None
-    for document, line in in_order((row.document, encode_line(_line(tally.counted(row)))) for row in rows):
+    for document, line in itertools.chain(() if first is None else (first,), ordered):
         if document == last:
             raise LabelbridgeError("labels_quarantined", f"two rows for the document {document!r}")
         last = document
@@ -206,6 +213,11 @@ class _Tally:
         for name in row.classes:
             counts[name] += 1
         return row
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The categories counted so far, sorted."""
+        return tuple(sorted(self._counts))
 
     def add_bytes(self, out: BinaryIO | None, data: bytes) -> None:
         self._digest.update(data)

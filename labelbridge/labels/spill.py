@@ -36,7 +36,7 @@ def scratch() -> sqlite3.Connection:
 class Seen:
     """Remembers names and where each came first: exact, with bounded memory.
 
-    Names that come in order cost no look-up, only the writing of full batches.
+    Names that come in order are only written down; the first that does not has them put in an index.
     """
 
     def __init__(self, held: int = HELD) -> None:
@@ -44,7 +44,8 @@ class Seen:
         self._limit = held
         self._held: dict[str, int] = {}
         self._last: str | None = None
-        self._database: sqlite3.Connection | None = None
+        self._runs = _Runs()
+        self._index: sqlite3.Connection | None = None
 
     def first(self, name: str, number: int) -> int:
         """The number under which `name` was given first: `number` itself if it is new."""
@@ -64,21 +65,49 @@ class Seen:
     def __contains__(self, name: object) -> bool:
         if name in self._held:
             return True
-        return self._last is not None and isinstance(name, str) and self._written(name) is not None
+        if self._last is None or not isinstance(name, str) or name > self._last:
+            return False
+        return self._written(name) is not None
 
     def _written(self, name: str) -> int | None:
-        assert self._database is not None
-        row = self._database.execute("select number from seen where name = ?", (name,)).fetchone()
+        if self._index is None:
+            self._index = scratch()
+            self._index.execute("create table seen(name text primary key, number int) without rowid")
+        for batch in self._runs.take():
+            self._index.executemany("insert into seen values(?, ?)", batch)
+        row = self._index.execute("select number from seen where name = ?", (name,)).fetchone()
         return None if row is None else int(row[0])
 
     def _write(self) -> None:
-        if self._database is None:
-            self._database = scratch()
-            self._database.execute("create table seen(name text primary key, number int) without rowid")
         batch = sorted(self._held.items())
-        self._database.executemany("insert into seen values(?, ?)", batch)
+        self._runs.add(batch)
         self._last = max(self._last or "", batch[-1][0])
         self._held.clear()
+
+
+class _Runs:
+    """Batches of names on disk, until somebody takes them."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._sizes: list[int] = []
+
+    def add(self, batch: list[tuple[str, int]]) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="labelbridge-")  # noqa: SIM115 - lives as long as this
+        data = msgspec.msgpack.encode(batch)
+        self._file.write(data)
+        self._sizes.append(len(data))
+
+    def take(self) -> Iterator[list[tuple[str, int]]]:
+        """All batches since the last call."""
+        if self._file is None or not self._sizes:
+            return
+        self._file.seek(0)
+        for size in self._sizes:
+            yield msgspec.msgpack.decode(self._file.read(size), type=list[tuple[str, int]])
+        self._sizes.clear()
+        self._file.seek(0)
 
 
 def in_order(items: Iterable[Keyed], held: int = HELD) -> Iterator[Keyed]:

@@ -150,6 +150,15 @@ class BlobRef(Model):
     name: str
 
 
+Side = Literal["language", "azureml", "merged", "imported"]
+"""Where the labels of a snapshot came from."""
+MergePolicy = Literal["active", "refuse", "union"]
+"""What decides a document that both sides changed: the active studio's labels, nobody, or (multi-label
+only) the classes of both."""
+SplitPolicy = Literal["service", "keep"]
+"""Who puts documents into Train and Test: Language by chance, or they keep what they had in Language."""
+
+
 class SnapshotRef(Model):
     """Points at an immutable copy of all labels of one side; the labels never enter history.
 
@@ -159,7 +168,7 @@ class SnapshotRef(Model):
     """
 
     id: str
-    source: Literal["language", "azureml", "merged", "imported"]
+    source: Side
     digest: str
     """sha256 (hex) of the labels alone, without Train/Test or categories: equal labels, equal digest."""
     epoch: int
@@ -169,6 +178,7 @@ class SnapshotRef(Model):
     quarantine: str | None = None
     raw: str | None = None
     taken_at: datetime
+    """Just before the export was asked for: labels that were accepted before this are in it."""
 
 
 class MergeReport(Model):
@@ -191,6 +201,9 @@ class MergeReport(Model):
     conflict_count: int = 0
     originals: tuple[str, ...] = ()
     """Ids of the snapshots of both sides as they were before."""
+    policy: MergePolicy = "active"
+    report: str | None = None
+    """Blob with every conflict and all its values (JSONL, one document a line), if there are any."""
 
 
 class ModelRecord(Model):
@@ -261,6 +274,10 @@ class Record(Model):
     retired: tuple[JobRef, ...] = ()
     left: dict[Studio, SnapshotRef] = Field(default_factory=dict)
     """Labels of each studio when labeling was last switched away from it: the bases of the next merge."""
+    met: dict[Studio, SnapshotRef] = Field(default_factory=dict)
+    """Both sides' labels when a sync last merged them, since labeling was last switched: later bases than `left`.
+
+    Language's is the merge itself. `left` stays what it was, for a disconnect that discards."""
     given: tuple[str, ...] = ()
     """Digests that the gated Language project may hold since it was left: written before each import."""
     last_sync: SnapshotRef | None = None

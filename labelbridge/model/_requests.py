@@ -5,7 +5,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from labelbridge.model._nouns import Actor, BlobRef, JobRef, Model, Name, ProjectKind, Studio
+from labelbridge.model._nouns import (
+    Actor,
+    BlobRef,
+    JobRef,
+    MergePolicy,
+    Model,
+    Name,
+    ProjectKind,
+    SplitPolicy,
+    Studio,
+)
+
+
+class _IntoLanguage(Model):
+    """How labels go into Language."""
+
+    policy: MergePolicy = "active"
+    """Decides documents that both studios changed."""
+    split: SplitPolicy | None = None
+    """`service` puts all documents into Train, since Language splits only those; `keep` leaves them where
+    they were in Language and puts new ones into Test by a hash of their name; None changes nothing."""
+    test_percent: int = Field(default=20, ge=0, le=99)
+    """With `keep`: share of the new documents that go into Test."""
 
 
 class ConnectRequest(Model):
@@ -19,8 +41,11 @@ class ConnectRequest(Model):
     vendor: str | None = None
 
 
-class SwitchRequest(Model):
-    """Move the right to label to the other studio, and the labels with it."""
+class SwitchRequest(_IntoLanguage):
+    """Move the right to label to the other studio, and the labels with it.
+
+    Policy and split concern the way back to Language only.
+    """
 
     kind: Literal["switch"] = "switch"
     to: Studio
@@ -28,11 +53,13 @@ class SwitchRequest(Model):
     """Go on although some rows cannot be read; they stay in the quarantine file."""
 
 
-class SyncRequest(Model):
+class SyncRequest(_IntoLanguage):
     """Bring Language up to date with the active studio; returns the snapshot of its labels."""
 
     kind: Literal["sync"] = "sync"
     allow_quarantine: bool = False
+    merge: bool = False
+    """Give Language the merge of both studios' labels, as a switch back would, instead of only the active's."""
 
 
 class TrainRequest(Model):
@@ -43,6 +70,9 @@ class TrainRequest(Model):
     labels: str = Field(default="latest", pattern=r"^(latest|as-is|[0-9a-f]{64})$")
     training_config_version: str = "latest"
     train_percent: int = Field(default=80, ge=1, le=99)
+    split: SplitPolicy | None = None
+    """`keep` trains on Train and tests on Test as documents are assigned in Language; else Language splits
+    what is in Train by `train_percent`, and with `service` a delivery puts all documents there first."""
     deployment: Name | None = None
     allow_quarantine: bool = False
 
@@ -62,7 +92,7 @@ class ImportRequest(Model):
     allow_quarantine: bool = False
 
 
-class DisconnectRequest(Model):
+class DisconnectRequest(_IntoLanguage):
     """End the connection for ever. With Azure ML active the fate of its labels must be said."""
 
     kind: Literal["disconnect"] = "disconnect"

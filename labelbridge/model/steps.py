@@ -8,12 +8,15 @@ from pydantic import Field
 from labelbridge.model._nouns import (
     Claim,
     JobRef,
+    MergePolicy,
     MergeReport,
     Model,
     ProjectKind,
     ProjectRef,
     Record,
+    Side,
     SnapshotRef,
+    SplitPolicy,
     StoredRecord,
     Studio,
     Transition,
@@ -111,6 +114,55 @@ class ExportOrder(Model):
     allow_quarantine: bool = False
     trained_model: str | None = None
     """Language only: the labels that this model was trained on."""
+    whole: bool = False
+    """Do all of it in one step, however large it is: for a step that is insisted on."""
+
+
+class SnapshotOrder(Model):
+    """What a snapshot of rows is to be called and to say of itself."""
+
+    project: ProjectRef
+    kind: ProjectKind
+    side: Side
+    epoch: int
+    categories: tuple[str, ...] | None = None
+    """The project's categories; None stands for those that the rows use."""
+    allow_quarantine: bool = True
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Blobs and jobs that the rows come from, each with its ETag or id."""
+    asked_at: datetime | None = None
+    """When the export was asked for: every label that was accepted before is in the snapshot."""
+
+
+class ShardPlan(Model):
+    """A conversion of Azure ML's rows that was cut into parts; what is large is in the registry."""
+
+    prefix: str
+    """Where the parts are, below `shards/`."""
+    keep: SnapshotOrder
+    source: str
+    """Name of the input, for the quarantine."""
+    account: str
+    """With `container`: where the documents are."""
+    container: str
+    datastore: str | None = None
+    """The only datastore that rows may name; any if None."""
+    bounds: tuple[tuple[int, int], ...] = ()
+    """First byte of each part of the input, and the first one after it."""
+
+
+class ShardOrder(Model):
+    """Read one part of a plan."""
+
+    plan: ShardPlan
+    number: int
+
+
+class Exported(Model):
+    """Labels that were read: a snapshot, or a plan of parts that are still to be read and joined."""
+
+    snapshot: SnapshotRef | None = None
+    shards: ShardPlan | None = None
 
 
 class MergeOrder(Model):
@@ -124,6 +176,7 @@ class MergeOrder(Model):
     language_given: tuple[str, ...]
     azureml_left: SnapshotRef | None
     azureml_now: SnapshotRef
+    policy: MergePolicy = "active"
 
 
 class Merge(Model):
@@ -143,6 +196,11 @@ class ImportOrder(Model):
     locked: bool = True
     as_exported: bool = False
     """Import the template as it is (an undo) instead of the snapshot's labels."""
+    split: SplitPolicy | None = None
+    """How documents are put into Train and Test; None leaves that to the template."""
+    test_percent: int = 20
+    assigned: str | None = None
+    """Snapshot of Language's that says where documents were, for `keep`."""
 
 
 class ImportFile(Model):
@@ -217,6 +275,8 @@ class TrainOrder(Model):
     model: str
     training_config_version: str
     train_percent: int
+    manual: bool = False
+    """Train on Train and test on Test as documents are assigned, instead of by `train_percent`."""
     not_before: datetime
     """A job of this model label that is older is not this operation's."""
 

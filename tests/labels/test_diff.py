@@ -63,7 +63,7 @@ def test_every_label_that_came_or_went_is_a_line_of_the_table() -> None:
     assert plain["changes"][1] == {
         "document": "b",
         "status": "added",
-        "spans_added": [{"start": 1, "length": 1, "category": "X"}],
+        "spans_added": [{"offset": 1, "length": 1, "category": "X"}],
     }
 
 

@@ -204,6 +204,19 @@ def test_an_entry_that_is_not_utf8_is_put_aside_and_the_rest_is_read() -> None:
     assert [isinstance(row, Quarantined) for row in found] == [True, False]
 
 
+def test_an_unknown_field_that_is_not_utf8_puts_its_entry_aside() -> None:
+    data = json.dumps(project(NER, entity_document("a", ("A", 0, 1), x="?"), entity_document("b")))
+    found = list(LanguageProjectFile.parse(data.encode().replace(b"?", b"\xff"), "x").rows())
+    assert [getattr(row, "code", "read") for row in found] == ["invalid_utf8", "read"]
+
+
+def test_an_unknown_field_that_is_no_text_does_not_stop_its_row_from_being_written() -> None:
+    file = parse(project(NER, entity_document("a", ("A", 0, 1)), entity_document("b", **{"\ud83d": 1})))
+    written = file.with_labels([LabeledDocument(document="b")], texts=Documents({"b": b"text"}), settings={})
+    (document,) = json.loads(written)["assets"]["documents"]
+    assert document["entities"] == [{"regionOffset": 0, "regionLength": 4, "labels": []}]
+
+
 def test_labels_in_a_region_that_does_not_start_at_0_are_put_aside() -> None:
     later = {"regionOffset": 5, "regionLength": 2, "labels": [{"category": "A", "offset": 0, "length": 1}]}
     assert codes(project(NER, {"location": "a.txt", "entities": [later]})) == ["ambiguous_region"]

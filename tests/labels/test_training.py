@@ -18,9 +18,11 @@ from tests.labels.strategies import Case, cases
 NER = ProjectKind.ENTITIES
 
 
-def conll(text: str, *spans: Span, columns: int = 2, **more: str) -> tuple[list[str], dict[str, int]]:
+def conll(
+    text: str, *spans: Span, columns: int = 2, dataset: str | None = None
+) -> tuple[list[str], dict[str, int]]:
     losses = Losses("conll")
-    row = LabeledDocument(document="a", spans=spans, **more)
+    row = LabeledDocument(document="a", spans=spans, dataset=dataset)
     data = b"".join(
         write_conll([row], contents=MappingContents({"a": text.encode()}), losses=losses, columns=columns)
     )

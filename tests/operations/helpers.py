@@ -20,7 +20,7 @@ from azure.storage.blob import ContainerClient
 
 from labelbridge.client import Labelbridge, OperationHandle
 from labelbridge.errors import LabelbridgeError
-from labelbridge.local.api import MACHINE_LEARNING_VERSION, Caller, segment
+from labelbridge.local.api import LANGUAGE, MACHINE_LEARNING_VERSION, Caller, segment
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
 from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.referee import Labels
@@ -173,8 +173,7 @@ class Bench:
         caller = self.evidence.caller
         path = f"/{segment(self.ref.name)}/:export?stringIndexType=Utf16CodeUnit"
         job = caller.language_job("POST", self.tenant.language_endpoint, path)
-        url, resource = job["resultUrl"], "https://cognitiveservices.azure.com"
-        return dict(caller.request("GET", url, resource=resource).body)
+        return dict(caller.request("GET", job["resultUrl"], resource=LANGUAGE).body)
 
     async def in_azureml(self) -> Labels:
         """What the Azure ML studio shows now."""

@@ -1,0 +1,139 @@
+"""Reading Azure ML's rows into a snapshot, in one step or in parts that all workers share.
+
+Every step here may run twice because it writes only content that is named by its hash, or parts of a
+conversion that the first attempt to finish has written.
+"""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
+from typing import BinaryIO
+from uuid import uuid4
+
+from temporalio import activity
+
+from activities._files import scratch, view
+from activities._snapshots import SnapshotStore
+from activities._texts import measured
+from labelbridge._threads import in_thread
+from labelbridge.azure.session import AzureSession
+from labelbridge.catalog import Catalog
+from labelbridge.labels import cuts, lines, shards
+from labelbridge.labels.azureml_jsonl import RowReader, documents_named
+from labelbridge.labels.offsets import Texts
+from labelbridge.model import SnapshotRef
+from labelbridge.model.steps import Exported, ShardOrder, ShardPlan
+from labelbridge.registry import Registry
+from labelbridge.settings import Settings
+
+_INPUT, _CATALOG = "rows.jsonl", "catalog.sqlite"
+
+
+class Conversions:
+    """Steps that read Azure ML's rows."""
+
+    def __init__(self, session: AzureSession, registry: Registry, settings: Settings) -> None:
+        """Clients are injected; nothing is global."""
+        self._session = session
+        self._registry = registry
+        self._snapshots = SnapshotStore(registry)
+        self._settings = settings
+
+    async def convert(self, file: BinaryIO, plan: ShardPlan, *, whole: bool = False) -> Exported:
+        """Read rows into a snapshot, or plan how; `plan` has no prefix and no bounds yet."""
+        rows_each = self._settings.labels.shard_documents
+        bounds = await in_thread(lambda: cuts.by_lines(file, rows_each))
+        if len(bounds) > 1 and not whole:
+            return Exported(shards=await self._stage(file, plan, bounds))
+        blobs = self._session.blobs(plan.account)
+        named = documents_named(lines.read(file), datastore=plan.datastore)
+        async with measured(blobs, plan.container, self._registry, named) as texts:
+            rows = self._reader(plan, texts).read_file(file, plan.source)
+            return Exported(snapshot=await self._snapshots.keep(rows, plan.keep))
+
+    def _reader(self, plan: ShardPlan, texts: Texts, *, repeats: bool = False) -> RowReader:
+        return RowReader(
+            kind=plan.keep.kind,
+            unit=self._settings.labels.offset_unit,
+            texts=texts,
+            categories=plan.keep.categories,
+            datastore=plan.datastore,
+            repeats=repeats,
+        )
+
+    async def _stage(self, file: BinaryIO, plan: ShardPlan, bounds: tuple[tuple[int, int], ...]) -> ShardPlan:
+        """Put the input and the catalog where all parts find them; what changed is forgotten once, here."""
+        made = plan.model_copy(update={"prefix": uuid4().hex, "bounds": bounds})
+        blobs = self._session.blobs(plan.account)
+        async with Catalog.opened(blobs, plan.container, self._registry) as catalog:
+            await catalog.refresh()
+            await self._registry.put_shard(f"{made.prefix}/{_CATALOG}", catalog.copy())
+        await self._registry.put_shard(f"{made.prefix}/{_INPUT}", file)
+        return made
+
+    @activity.defn(name="read_shard")
+    async def read_shard(self, order: ShardOrder) -> None:
+        """Read one part, with the documents that it needs. May run twice: the first to finish counts."""
+        plan, result = order.plan, _result(order.plan, order.number)
+        if await self._registry.has_shard(result):
+            return
+        start, end = plan.bounds[order.number]
+        shard = shards.Shard(order.number, start, end)
+        async with AsyncExitStack() as stack:
+            before = max(start - 1, 0)  # a part knows by the line end before it that it starts a line
+            opened = await self._registry.open_shard(f"{plan.prefix}/{_INPUT}", start=before, end=end)
+            file = stack.enter_context(opened)
+            known = stack.enter_context(await self._registry.open_shard(f"{plan.prefix}/{_CATALOG}"))
+            blobs = self._session.blobs(plan.account)
+            catalog = Catalog.opened(blobs, plan.container, self._registry, copy=known)
+            texts = await stack.enter_async_context(catalog)
+            found = (line for _, line in shards.shard_lines(file, shard))
+            await texts.measure_unknown(documents_named(found, datastore=plan.datastore))
+            news, out = stack.enter_context(scratch()), stack.enter_context(scratch())
+            reader = self._reader(plan, texts, repeats=True)
+            await in_thread(lambda: news.writelines(texts.news()))
+            await in_thread(lambda: out.writelines(shards.read_shard(file, shard, reader, plan.source)))
+            await self._registry.put_shard(_news(plan, order.number), news)
+            await self._registry.put_shard(result, out)
+
+    @activity.defn(name="join_shards")
+    async def join_shards(self, plan: ShardPlan) -> SnapshotRef:
+        """Join the parts into the snapshot that one step would have made. May run twice: by content."""
+        with ExitStack() as stack:
+            file = stack.enter_context(await self._registry.open_shard(f"{plan.prefix}/{_INPUT}"))
+            parts = []
+            for number in range(len(plan.bounds)):
+                opened = await self._registry.open_shard(_result(plan, number))
+                parts.append(stack.enter_context(opened))
+            bytes_of = view(file)
+
+            def raw(offset: int, length: int) -> bytes:
+                bytes_of.seek(offset)
+                return bytes_of.read(length)
+
+            rows = shards.join((_lines(part) for part in parts), raw=raw, source=plan.source)
+            kept = await self._snapshots.keep(rows, plan.keep)
+        blobs = self._session.blobs(plan.account)
+        async with Catalog.opened(blobs, plan.container, self._registry) as catalog:
+            for number in range(len(plan.bounds)):
+                with await self._registry.open_shard(_news(plan, number)) as news:
+                    await catalog.learn(_lines(news))
+            await catalog.save()
+        return kept
+
+    @activity.defn(name="drop_shards")
+    async def drop_shards(self, plan: ShardPlan) -> None:
+        """Delete the parts of a conversion that was joined. May run twice: gone is gone."""
+        await self._registry.drop_shards(plan.prefix)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    return iter(file)
+
+
+def _result(plan: ShardPlan, number: int) -> str:
+    return f"{plan.prefix}/{number}.rows"
+
+
+def _news(plan: ShardPlan, number: int) -> str:
+    return f"{plan.prefix}/{number}.read"

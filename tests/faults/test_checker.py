@@ -1,0 +1,247 @@
+"""The checker is content with what is legal, and names exactly what is not: one planted violation each."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.faults.checker import INVARIANTS, check
+from tests.faults.legal import HAPPENINGS, Happening, Ideal, lived, story
+from tests.faults.recording import AZUREML, LANGUAGE, Ask, Claim, Line, Look, Recording, Write
+
+Plant = Callable[[Recording], Recording]
+
+
+@given(HAPPENINGS)
+def test_whatever_an_ideal_project_lives_through_the_checker_is_content(happenings: list[Happening]) -> None:
+    assert check(lived(happenings)).violations == []
+
+
+@given(HAPPENINGS, HAPPENINGS)
+def test_two_ideal_projects_side_by_side_are_legal_too(one: list[Happening], other: list[Happening]) -> None:
+    assert check(lived(one, "one"), lived(other, "other")).violations == []
+
+
+def test_the_story_of_the_red_proofs_is_legal_and_witnesses_every_invariant() -> None:
+    verdict = check(story())
+    assert verdict.violations == []
+    assert verdict.void(*INVARIANTS) == set()
+
+
+def test_a_recording_in_which_nothing_was_witnessed_is_void_and_not_passed() -> None:
+    silent = Ideal().recording()
+    verdict = check(silent)
+    assert verdict.violations == []
+    assert verdict.void(*INVARIANTS) == set(INVARIANTS)
+
+
+def test_a_recording_is_judged_alike_after_it_was_saved_and_loaded(tmp_path: Path) -> None:
+    story().save(tmp_path / "recording.json")
+    loaded = Recording.load(tmp_path / "recording.json")
+    assert loaded == story()
+    assert check(loaded).violations == []
+
+
+def test_a_log_that_is_out_of_order_is_refused() -> None:
+    r = story()
+    with pytest.raises(ValueError, match="out of order"):
+        check(replace(r, log=(r.log[1], r.log[0], *r.log[2:])))
+
+
+def _at(r: Recording, event: str, studio: str, nth: int = 0) -> int:
+    """Place of the n-th such line in the log."""
+    return [i for i, line in enumerate(r.log) if (line.event, line.studio) == (event, studio)][nth]
+
+
+def _inserted(r: Recording, place: int, *lines: Line) -> Recording:
+    """Lines put into the log, everything after them renumbered, the labelers' log too."""
+    log = [*r.log[:place], *lines, *r.log[place:]]
+    number = {line.sequence: new for new, line in enumerate(log, 1) if line.sequence > 0}
+    renumbered = tuple(replace(line, sequence=new) for new, line in enumerate(log, 1))
+    writes = tuple(replace(w, sequence=number[w.sequence] if w.sequence else None) for w in r.writes)
+    return replace(r, log=renumbered, writes=writes)
+
+
+def _line(r: Recording, place: int, **changes: Any) -> Line:
+    return replace(r.log[place], sequence=0, **changes)
+
+
+def _both_open(r: Recording) -> Recording:
+    place = _at(r, "write", LANGUAGE)
+    subject = r.log[_at(r, "opened", AZUREML)].subject
+    between = {"studio": AZUREML, "subject": subject, "document": "", "labels": None}
+    opened = _line(r, place, event="opened", **between)
+    return _inserted(r, place, opened, replace(opened, event="closed"))
+
+
+def _write_through_a_gate(r: Recording) -> Recording:
+    """Two equal writes, of which the first comes before the gate opens: nothing is lost by it."""
+    opened = _at(r, "opened", AZUREML)
+    write = _line(r, _at(r, "write", AZUREML), at=r.log[opened].at)
+    return _inserted(r, opened, write)
+
+
+def _seen_open(r: Recording) -> Recording:
+    return replace(r, looks=(*r.looks, Look(r.looks[-1].at + 0.1, language=True, azureml=True)))
+
+
+def _lost_in_a_switch(r: Recording) -> Recording:
+    """The snapshots that were taken from when Language was left for the first time lack a document."""
+    gone = r.log[_at(r, "write", LANGUAGE)]
+    kept = {
+        one: {d: labels for d, labels in held.items() if (d, labels) != (gone.document, gone.labels)}
+        for one, held in r.snapshots.items()
+    }
+    return replace(r, snapshots=kept)
+
+
+def _lost_in_the_active_studio(r: Recording) -> Recording:
+    last = r.log[_at(r, "write", LANGUAGE, -1)]
+    return replace(r, final=replace(r.final, language={**r.final.language, last.document: ()}))
+
+
+def _unknown_to_the_studio(r: Recording) -> Recording:
+    write = Write(LANGUAGE, "d0", ("Oslo",), r.log[-1].at + 1, r.log[-1].sequence + 1)
+    return replace(r, writes=(*r.writes, write))
+
+
+def _record(r: Recording, place: int, **changes: Any) -> Recording:
+    versions = list(r.versions)
+    versions[place] = replace(versions[place], record={**versions[place].record, **changes})
+    return replace(r, versions=tuple(versions))
+
+
+def _half_way(r: Recording) -> Recording:
+    return _record(r, -1, transition={"operation_id": "9-switch"})
+
+
+def _epoch_goes_back(r: Recording) -> Recording:
+    version = replace(r.versions[0], record={**r.versions[0].record, "epoch": 40})
+    return replace(r, versions=(version, *r.versions))
+
+
+def _nobody_can_label(r: Recording) -> Recording:
+    last = r.log[-1]
+    shut = Line(last.sequence + 1, LANGUAGE, last.subject, "closed", last.at + 1)
+    return replace(r, log=(*r.log, shut))
+
+
+def _never_answered(r: Recording) -> Recording:
+    return replace(r, asks=(*r.asks, Ask("train", r.log[-1].at, None, "9-train")))
+
+
+def _answered_otherwise(r: Recording) -> Recording:
+    place = next(i for i, ask in enumerate(r.asks) if ask.kind == "train")
+    told = replace(r.asks[place], code="step_deadline")
+    return replace(r, asks=(*r.asks[:place], told, *r.asks[place + 1 :]))
+
+
+def _ran_twice(r: Recording) -> Recording:
+    entry = next(entry for entry in r.trail if entry.kind == "sync")
+    return replace(r, trail=(*r.trail, replace(entry, active=LANGUAGE, epoch=2, ended_at=r.log[-1].at)))
+
+
+def _cancelled_and_yet_moved(r: Recording) -> Recording:
+    place = next(i for i, entry in enumerate(r.trail) if entry.outcome == "cancelled")
+    moved = replace(r.trail[place], active=LANGUAGE, epoch=2)
+    following = replace(r.trail[place + 1], active=AZUREML, epoch=3)
+    last = replace(r.trail[place + 2], epoch=4)
+    return _record(
+        replace(r, trail=(*r.trail[:place], moved, following, last, *r.trail[place + 3 :])), -1, epoch=4
+    )
+
+
+def _claimed_by_another(r: Recording) -> Recording:
+    claim = r.claims[0]
+    return replace(r, claims=(*r.claims, Claim(claim.at + 1, claim.job, "others", "1-connect")))
+
+
+def _connected_again(r: Recording) -> Recording:
+    return _record(r, -1, connection=r.versions[0].record["connection"])
+
+
+def _retired_no_more(r: Recording) -> Recording:
+    later = replace(r.versions[-1], etag="later", record={**r.versions[-1].record, "retired": []})
+    return replace(r, versions=(*r.versions, later))
+
+
+def _labels_after_the_disconnect(r: Recording) -> Recording:
+    last = r.log[-1]
+    shut = Line(last.sequence + 1, LANGUAGE, last.subject, "closed", last.at + 1)
+    subject = r.log[_at(r, "opened", AZUREML)].subject
+    opened = Line(last.sequence + 2, AZUREML, subject, "opened", last.at + 2)
+    shut_again = replace(opened, sequence=last.sequence + 3, event="closed", at=last.at + 3)
+    back = replace(shut, sequence=last.sequence + 4, event="opened", at=last.at + 4)
+    return replace(r, log=(*r.log, shut, opened, shut_again, back))
+
+
+def _trained_on_others(r: Recording) -> Recording:
+    return replace(r, final=replace(r.final, trained={"m0": {"d0": ("Paris",)}}))
+
+
+def _trained_on_the_gated_studio(r: Recording) -> Recording:
+    entry = next(entry for entry in r.trail if entry.model)
+    one = entry.snapshots[0]
+    held = {**r.snapshots[one], "d0": ("Oslo",)}
+    return replace(
+        r, snapshots={**r.snapshots, one: held}, final=replace(r.final, trained={str(entry.model): held})
+    )
+
+
+def _stale_sync(r: Recording) -> Recording:
+    ask = next(ask for ask in r.asks if ask.kind == "sync")
+    older = r.snapshots[str(ask.snapshot)] | {"d1": ("Lisbon",)}
+    name = "f" * 64
+    stale = tuple(replace(one, snapshot=name) if one is ask else one for one in r.asks)
+    return replace(r, asks=stale, snapshots={**r.snapshots, name: older})
+
+
+def _dear_burst(r: Recording) -> Recording:
+    burst = tuple(replace(ask, burst="b1") if ask.kind == "sync" else ask for ask in r.asks)
+    return replace(r, asks=burst, exports={"b1": 3})
+
+
+@pytest.mark.parametrize(
+    ("invariant", "plant"),
+    [
+        ("I1", _both_open),
+        ("I1", _write_through_a_gate),
+        ("I1", _seen_open),
+        ("I2", _lost_in_a_switch),
+        ("I2", _lost_in_the_active_studio),
+        ("I2", _unknown_to_the_studio),
+        ("I3", _half_way),
+        ("I3", _epoch_goes_back),
+        ("I3", _nobody_can_label),
+        ("I3", _never_answered),
+        ("I3", _answered_otherwise),
+        ("I3", _ran_twice),
+        ("I3", _cancelled_and_yet_moved),
+        ("I4", _claimed_by_another),
+        ("I4", _connected_again),
+        ("I4", _retired_no_more),
+        ("I4", _labels_after_the_disconnect),
+        ("I5", _trained_on_others),
+        ("I5", _trained_on_the_gated_studio),
+        ("I6", _stale_sync),
+        ("I6", _dear_burst),
+    ],
+)
+def test_a_planted_violation_is_reported_as_exactly_that(invariant: str, plant: Plant) -> None:
+    verdict = check(plant(story()))
+    assert verdict.violated == {invariant}, [str(one) for one in verdict.violations]
+
+
+def test_two_projects_on_one_job_are_reported() -> None:
+    one, other = story("one"), story("other")
+    stolen = tuple(
+        replace(v, record={**v.record, "connection": one.versions[0].record["connection"]})
+        if v.record["connection"]
+        else v
+        for v in other.versions
+    )
+    verdict = check(one, replace(other, versions=stolen, claims=()))
+    assert verdict.violated == {"I4"}

@@ -1,0 +1,219 @@
+"""Writes down what happens to one project: the logs of studios and labelers, the record, the trail.
+
+Prevents evidence that comes from the product: blobs are read as bytes and parsed as plain JSON, the
+studios' log is the local Azure's own, and what callers were told is noted as they were told it.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+
+from labelbridge.local.api import Caller
+from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
+from labelbridge.local.folders import ProjectFolder
+from labelbridge.local.labelers import Labelers
+from labelbridge.local.seed import RECORDS_ACCOUNT, SeededProject
+from labelbridge.local.stack import Stack
+from labelbridge.local.studios import is_open
+from labelbridge.model import JobRef, Studio, arm_name
+from tests.faults.recording import (
+    Ask,
+    Claim,
+    Entry,
+    Final,
+    Labels,
+    Line,
+    Look,
+    Recording,
+    Version,
+    Write,
+    canonical,
+)
+
+LOOK = 1.0
+"""Seconds between two looks of the sampler at record and gates."""
+_SNAPSHOT = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+class StudioLog:
+    """The studios' log of a whole local Azure, read once and kept."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._rows: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def of(self, subjects: Iterable[str]) -> list[dict[str, Any]]:
+        """All lines of these subjects up to now; names are compared without case."""
+        wanted = {subject.casefold() for subject in subjects}
+        with self._lock:
+            while True:
+                since = self._rows[-1]["sequence"] if self._rows else 0
+                more = self._caller.request("GET", f"/studio/log?since={since}").body["value"]
+                if not more:
+                    break
+                self._rows += more
+            return [row for row in self._rows if row["subject"].casefold() in wanted]
+
+
+class Witness:
+    """Watches one project and its labeling job; `recording` is all that was seen."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        log: StudioLog,
+        project: SeededProject,
+        folder: ProjectFolder,
+        job: JobRef,
+        path: Path,
+    ) -> None:
+        self.project = project
+        self.job = job
+        self.evidence = Evidence(stack.tenant, project, folder, job, stack.offset_unit)
+        self.labelers = Labelers.of(
+            stack.tenant, project, path / f"{project.ref.name}.jsonl", people=("ann",), pace=0.3, job=job
+        )
+        self.asks: list[Ask] = []
+        self._log = log
+        self._tenant = stack.tenant
+        self._looks: list[Look] = []
+        self._versions: list[Version] = []
+        self._claims: list[Claim] = []
+        self._snapshots: dict[str, Labels] = {}
+        self._ended = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+
+    def watch(self) -> None:
+        """Let the sampler begin."""
+        self._sampler.start()
+
+    def leave(self) -> None:
+        """Everybody goes home."""
+        self._ended.set()
+        if self._sampler.is_alive():
+            self._sampler.join()
+        self.labelers.stop()
+
+    def recording(self) -> Recording:
+        """All that was witnessed so far; call it while nobody labels."""
+        self.look()
+        trail = self._trail()
+        models = self._versions[-1].record["models"] if self._versions else []
+        named = {one for entry in trail for one in entry.snapshots}
+        named |= {ask.snapshot for ask in self.asks if ask.snapshot} | {model["snapshot"] for model in models}
+        for one in named - self._snapshots.keys():
+            self._snapshots[one] = dict(self.evidence.snapshot(one))
+        return Recording(
+            project=self.project.ref.name,
+            final=Final(
+                language=dict(self.evidence.studio_labels(Studio.LANGUAGE)),
+                azureml=dict(self.evidence.studio_labels(Studio.AZUREML)) if self._has_job else {},
+                trained={m["label"]: dict(self.evidence.language_labels(m["label"])) for m in models},
+            ),
+            log=tuple(self._lines()),
+            writes=tuple(self._writes()),
+            looks=tuple(self._looks),
+            versions=tuple(self._versions),
+            claims=tuple(self._claims),
+            asks=tuple(self.asks),
+            trail=tuple(trail),
+            snapshots=dict(self._snapshots),
+        )
+
+    def look(self) -> None:
+        """One look at record, claim and both gates."""
+        began = time.time()
+        studios = self.evidence.studios
+        language, azureml = is_open(studios[Studio.LANGUAGE]), is_open(studios[Studio.AZUREML])
+        self._looks.append(Look(began, language, azureml))
+        found = self._blob(f"projects/{self.project.ref.key}/record.json")
+        if found and (not self._versions or self._versions[-1].etag != found[1]):
+            self._versions.append(Version(began, found[1], found[0]))
+        claim = self._blob(self.job.claim_key)
+        if claim:
+            holder = claim[0]
+            self._claims.append(
+                Claim(began, self.job.name, holder["project"]["name"], holder["operation_id"])
+            )
+
+    def _sample(self) -> None:
+        while not self._ended.wait(LOOK):
+            try:
+                self.look()
+            except Exception as error:  # a sampler that fell asleep must not end the run; others still see
+                self._failure = error
+
+    @property
+    def _has_job(self) -> bool:
+        return any(look.azureml is not None for look in self._looks)
+
+    @cached_property
+    def _records(self) -> ContainerClient:
+        return self._tenant.blobs("operator", RECORDS_ACCOUNT).get_container_client(RECORDS_CONTAINER)
+
+    def _blob(self, name: str) -> tuple[dict[str, Any], str] | None:
+        try:
+            download = self._records.download_blob(name)
+        except ResourceNotFoundError:
+            return None
+        return json.loads(download.readall()), str(download.properties.etag)
+
+    def _trail(self) -> list[Entry]:
+        names = [blob.name for blob in self._records.list_blobs(f"audit/{self.project.ref.key}/")]
+        found = [self._blob(name) for name in names]
+        return sorted((_entry(one[0]) for one in found if one), key=lambda entry: entry.ended_at)
+
+    def _lines(self) -> Iterable[Line]:
+        subjects = {
+            f"{arm_name(self.project.ref.language_resource)}/{self.project.ref.name}".casefold(): Studio.LANGUAGE,
+            self.job.resource_id.casefold(): Studio.AZUREML,
+        }
+        for row in self._log.of(subjects):
+            studio = subjects[row["subject"].casefold()]
+            document = row["document"] or ""
+            labels = self._canonical(studio, document, row["labels"]) if document else None
+            yield Line(
+                row["sequence"], studio.value, row["subject"], row["event"], row["at"], document, labels
+            )
+
+    def _canonical(self, studio: Studio, document: str, labels: Any) -> Any:
+        text = self.evidence.texts[document]
+        return canonical(self.evidence.studios[studio].canonical(self.project.kind, text, labels))
+
+    def _writes(self) -> Iterable[Write]:
+        for write in self.labelers.log():
+            at = datetime.fromisoformat(write.at).timestamp()
+            labels = canonical(write.labels)
+            answered = write.outcome == "acknowledged"
+            yield Write(write.studio.value, write.document, labels, at, write.sequence, answered)
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    result = found.get("result") or {}
+    merge = result.get("merge") or {}
+    named = [(result.get("snapshot") or {}).get("id"), merge.get("snapshot"), *merge.get("originals", ())]
+    for note in (*found.get("notes", ()), *result.get("notes", ())):
+        named += _SNAPSHOT.findall(note)
+    model = result.get("model") or {}
+    return Entry(
+        operation=found["operation_id"],
+        kind=found["kind"],
+        outcome=found["outcome"],
+        active=found["active"],
+        epoch=found["epoch"],
+        started_at=datetime.fromisoformat(found["started_at"]).timestamp(),
+        ended_at=datetime.fromisoformat(found["ended_at"]).timestamp(),
+        snapshots=tuple(dict.fromkeys(one for one in named if one)),
+        model=model.get("label"),
+        labels=model.get("labels"),
+    )

@@ -1,0 +1,178 @@
+"""The product's own worker, made to die, to freeze or to lose a protection where a test says so.
+
+Prevents two failures: fault switches in product code, and crash runs that take minutes to start their
+workers. Nothing in the product knows this module; what it changes, it changes in the process that it
+forked. One process imports everything once and forks a real worker process for each line that it reads.
+
+An order is a line of JSON: `environment` (all variables of the worker), `log` (file), and optionally
+`strike` (fields of `Strike`), `without` (names of `PROTECTIONS`) and `cache` (workflows kept in memory).
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import traceback
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
+
+import workers.main
+from labelbridge.azure import transport
+from labelbridge.settings import Settings
+from tests.faults.protections import PROTECTIONS
+
+MODES = ("before", "middle", "after", "frozen early", "frozen late")
+"""Killed before the activity begins; after its first request was answered; after its effect and before
+its completion is reported. Frozen before the deadline is looked at, or after the last look at it."""
+PR_SET_PDEATHSIG = 1
+_struck: ContextVar[bool] = ContextVar("struck", default=False)
+"""True inside the activity that a strike in the middle of it was ordered for."""
+
+
+@dataclass(frozen=True)
+class Strike:
+    """Where this process ends: in the n-th activity of that name (from 1) in a workflow of that type."""
+
+    workflow: str
+    activity: str
+    occurrence: int
+    mode: str
+
+
+class Striker(Interceptor):
+    """Ends or freezes the process at one point."""
+
+    def __init__(self, strike: Strike) -> None:
+        self._strike = strike
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Struck(next, self._strike)
+
+
+class _Struck(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, strike: Strike) -> None:
+        super().__init__(following)
+        self._strike = strike
+        self._seen: list[tuple[str | None, str]] = []
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        if not self._is_meant():
+            return await self.next.execute_activity(input)
+        if self._strike.mode == "before":
+            kill()
+        _struck.set(self._strike.mode not in ("before", "after"))
+        result = await self.next.execute_activity(input)
+        _struck.set(False)
+        if self._strike.mode == "after":
+            kill()
+        return result
+
+    def _is_meant(self) -> bool:
+        info = activity.info()
+        if (info.workflow_type, info.activity_type) != (self._strike.workflow, self._strike.activity):
+            return False
+        one = (info.workflow_id, info.activity_id)
+        if one not in self._seen:
+            self._seen.append(one)
+        return self._seen.index(one) + 1 == self._strike.occurrence and info.attempt == 1
+
+
+def kill() -> None:
+    """End this process as a crash would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kill_after_the_first_answer() -> None:
+    original = transport.DeadlineTransport.send
+
+    async def send(self: Any, request: Any, **config: Any) -> Any:
+        answer = await original(self, request, **config)
+        if _struck.get():
+            kill()
+        return answer
+
+    transport.DeadlineTransport.send = send  # type: ignore[method-assign]
+
+
+def _freeze(*, late: bool) -> None:
+    """Stop the process when the activity is about to send what changes something."""
+    original = transport.check_deadline
+
+    def check(what: str) -> None:
+        if _struck.get() and not what.startswith("GET"):
+            if late:
+                original(what)
+            if not late or _is_the_last_look():
+                _struck.set(False)
+                os.write(2, f"frozen at {what}\n".encode())
+                os.kill(os.getpid(), signal.SIGSTOP)
+        original(what) if not late else None
+
+    transport.check_deadline = check
+
+
+def _is_the_last_look() -> bool:
+    """True if nothing of ours runs between this look at the deadline and the socket."""
+    looking = sys._getframe(2)
+    request = looking.f_locals.get("self")
+    if not isinstance(request, transport._DeadlineRequest):
+        return False
+    return looking.f_code.co_name == "write_bytes" or not request._body
+
+
+def _arm(order: dict[str, Any]) -> None:
+    strike = Strike(**order["strike"]) if order.get("strike") else None
+    options: dict[str, Any] = {}
+    if order.get("cache") is not None:
+        options["max_cached_workflows"] = order["cache"]
+    if strike and strike.mode == "middle":
+        _kill_after_the_first_answer()
+    elif strike and strike.mode.startswith("frozen"):
+        _freeze(late=strike.mode.endswith("late"))
+
+    def build(client: Any, **given: Any) -> Worker:
+        interceptors = [Striker(strike), *given.pop("interceptors")] if strike else given.pop("interceptors")
+        return Worker(client, interceptors=interceptors, **{**given, **options})
+
+    workers.main.Worker = build  # type: ignore[assignment,misc]
+    for name in order.get("without", ()):
+        PROTECTIONS[name]()
+
+
+def _become(order: dict[str, Any]) -> NoReturn:
+    """In the forked process: be a worker until the end."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        output = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for target in (1, 2):
+            os.dup2(output, target)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        _arm(order)
+        workers.main.main(Settings(_env_file=None))
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+
+def main() -> None:
+    """Fork a worker for each line of standard input; answer each with a line that has its `pid`."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps what we never wait for
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _become(json.loads(line))
+        answers.write(json.dumps({"pid": pid}) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

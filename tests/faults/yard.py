@@ -1,0 +1,126 @@
+"""Real worker processes by the dozen: started in milliseconds, killed, frozen and woken by a test.
+
+Prevents crash runs that nobody can afford: see `worker.py` for the process that is forked from.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from labelbridge.local import _exec
+from labelbridge.local.stack import Stack
+from tests.faults.worker import Strike
+
+ROOT = Path(__file__).parents[2]
+STICKY = "PT0.5S"
+"""A killed worker's cached workflows stall for this long."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    """One worker process."""
+
+    pid: int
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        """True until the process has ended; a frozen one lives."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @property
+    def frozen(self) -> bool:
+        """True while the process is stopped."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state == "T"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._signal(signal.SIGKILL)
+
+    def dismiss(self) -> None:
+        """Ask it to end; it finishes what it has in hand."""
+        self._signal(signal.SIGTERM)
+
+    def wake(self) -> None:
+        """Let a frozen one go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return
+
+
+class Yard:
+    """Starts workers of a stack, each on a task queue of its own; all end with it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._logs = stack.directory / "hands"
+        self._lock = threading.Lock()
+        self._count = 0
+        self._process: subprocess.Popen[str]
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        parent = [sys.executable, "-S", str(Path(_exec.__file__)), str(os.getpid())]
+        with (self._logs / "yard.log").open("ab") as errors:
+            self._process = subprocess.Popen(
+                [*parent, sys.executable, "-m", "tests.faults.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=ROOT,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()  # its workers asked the kernel to die with it
+        self._process.wait()
+
+    def hire(
+        self,
+        queue: str,
+        *,
+        strike: Strike | None = None,
+        without: Sequence[str] = (),
+        cache: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Hand:
+        """Start a worker; returns before it polls. `environment` is added to the stack's."""
+        own = {"LABELBRIDGE_TEMPORAL__TASK_QUEUE": queue, "LABELBRIDGE_TEMPORAL__STICKY_TIMEOUT": STICKY}
+        own |= {"LABELBRIDGE_LOG_FORMAT": "json", **(environment or {})}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        with self._lock:
+            self._count += 1
+            log = self._logs / f"{queue}-{self._count}.log"
+            order: dict[str, Any] = {
+                "environment": {**kept, **self._stack.environment("worker"), **own},
+                "log": str(log),
+            }
+            order |= {"without": list(without), "cache": cache, "strike": asdict(strike) if strike else None}
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return Hand(json.loads(self._process.stdout.readline())["pid"], log)
