@@ -37,6 +37,8 @@ LEDGER_LIMIT = 500
 _QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5))
 _LOOK_TIMEOUT = timedelta(seconds=20)
 """A caller waits for this look, so it gives up early and says so."""
+_LOOK_ATTEMPT = timedelta(seconds=5)
+"""One attempt of it: a worker that dies while it looks must not cost the whole look."""
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _ACTIVE = SearchAttributeKey.for_keyword(names.ACTIVE_ATTRIBUTE)
 _KIND = SearchAttributeKey.for_keyword(names.KIND_ATTRIBUTE)
@@ -154,6 +156,7 @@ class ProjectWorkflow:
             job,
             result_type=ClaimFound,
             schedule_to_close_timeout=_LOOK_TIMEOUT,
+            start_to_close_timeout=_LOOK_ATTEMPT,
             retry_policy=_QUICK,
         )
         if (standing := found.claim) is not None:
@@ -243,6 +246,7 @@ class ProjectWorkflow:
             self.project,
             result_type=ProjectStatus,
             schedule_to_close_timeout=_LOOK_TIMEOUT,
+            start_to_close_timeout=_LOOK_ATTEMPT,
             retry_policy=_QUICK,
         )
 

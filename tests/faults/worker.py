@@ -79,7 +79,9 @@ class _Struck(ActivityInboundInterceptor):
         one = (info.workflow_id, info.activity_id)
         if one not in self._seen:
             self._seen.append(one)
-        return self._seen.index(one) + 1 == self._strike.occurrence and info.attempt == 1
+        if self._seen.index(one) + 1 != self._strike.occurrence:
+            return False
+        return info.attempt == 1 or self._strike.mode == "after"  # the first attempts may well have failed
 
 
 def kill() -> None:
