@@ -108,6 +108,15 @@ async def submit(
         attempt += 1
 
 
+async def syncs_begun(client: Client, project: ProjectRef) -> int | None:
+    """How many syncs of the project have begun by now; None if the server does not say."""
+    try:
+        entity = await client.get_workflow_handle(project.workflow_id).describe(rpc_timeout=_ATTEMPT)
+        return int(await entity.memo_value(names.SYNCS_BEGUN, 0))
+    except RPCError as error:
+        return 0 if error.status is RPCStatusCode.NOT_FOUND else None
+
+
 def _is_closing(error: WorkflowUpdateFailedError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type in _CLOSING
 

@@ -121,12 +121,15 @@ class Labelbridge:
             LabelbridgeError: the refusal, `no_worker` or `temporal_unreachable`.
         """
         ref = self.project(project)
+        # Read first: what begins after this moment is fresh enough for this caller.
+        begun = await _submit.syncs_begun(self.client, ref) if isinstance(request, SyncRequest) else None
         submission = _submit.noun(
             Submission,
             request_id=key or uuid4().hex,
             actor=await self.actor(),
             submitted_at=datetime.now(UTC),
             wait_for_roles=wait_for_roles,
+            syncs_begun=begun,
             request=request,
         )
         accepted = await _submit.submit(

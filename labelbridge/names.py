@@ -8,6 +8,8 @@ PROGRESS = "progress"
 PREFLIGHT_WORKFLOW = "labelbridge.preflight"
 MOVING = "moving"
 """Error type of a request that reached an entity about to continue as new: repeat it."""
+SYNCS_BEGUN = "LabelbridgeSyncsBegun"
+"""Memo of the entity: how many syncs have begun; a caller reads it before it asks for one."""
 OPERATION_WORKFLOWS = {
     "connect": "labelbridge.connect",
     "switch": "labelbridge.switch",

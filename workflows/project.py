@@ -7,6 +7,7 @@ the carried ledger together; each alone loses some); and a request made while no
 
 import asyncio
 from datetime import timedelta
+from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
@@ -27,10 +28,12 @@ from labelbridge.model import (
     RecoverRequest,
     RunningOperation,
     Submission,
+    SyncRequest,
     WaitingOperation,
 )
 from labelbridge.model.steps import ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
 from workflows._errors import as_failure, as_info
+from workflows._syncs import BegunSyncs
 
 LEDGER_LIMIT = 500
 """Request ids remembered through continue-as-new. Repeating an older one would run it again."""
@@ -55,6 +58,7 @@ class ProjectWorkflow:
         self.queue = list(state.queue)
         self.ledger = dict(state.ledger)
         self.next_number = state.next_number
+        self.syncs = BegunSyncs(state.syncs_begun, state.recent_syncs)
         self.continue_after = state.continue_after
         self.status: ProjectStatus | None = None
         self.running: RunningOperation | None = None
@@ -74,7 +78,7 @@ class ProjectWorkflow:
                     continue
                 if not self.queue and self._has_no_reason_to_live():
                     return
-                workflow.continue_as_new(self._carried())
+                self._continue_as_new()
             await self._serve(self.queue[0])
 
     # Requests.
@@ -101,7 +105,7 @@ class ProjectWorkflow:
             )
         if isinstance(submission.request, RecoverRequest):
             raise as_failure(LabelbridgeError("invalid_request", "A recovery starts by itself.").info)
-        if self.status is not None and self.status.known:
+        if self.status is not None and self.status.known and self.syncs.serving(submission) is None:
             try:
                 judge(self._status_now(), submission.request)
             except LabelbridgeError as error:
@@ -137,6 +141,8 @@ class ProjectWorkflow:
         return entry
 
     async def _accept(self, submission: Submission) -> Accepted:
+        if begun := self.syncs.serving(submission):
+            return begun
         if self.status is None or not self.status.known:
             await self._refresh()
         verdict = judge(self._status_now(), submission.request)
@@ -200,12 +206,17 @@ class ProjectWorkflow:
         order = OperationOrder(
             project=self.project, operation_id=queued.operation_id, submission=queued.submission
         )
+        if isinstance(queued.submission.request, SyncRequest):
+            # In one task with the child's start: who reads the new number asked after it.
+            self.syncs.begin(self._accepted(queued), queued.submission.request)
+            workflow.upsert_memo({names.SYNCS_BEGUN: self.syncs.count})
         try:
             await workflow.execute_child_workflow(
                 names.OPERATION_WORKFLOWS[kind.value], order, id=workflow_id, result_type=OperationResult
             )
         except ChildWorkflowError as error:
             # Whoever waits reads the child's own error; the entity only goes on.
+            self.syncs.failed(queued.operation_id)
             workflow.logger.info("operation %s did not commit: %s", queued.operation_id, as_info(error).code)
 
     async def _refresh_or_wait(self) -> None:
@@ -229,7 +240,7 @@ class ProjectWorkflow:
         await workflow.sleep(timedelta(seconds=10))
         if workflow.info().is_continue_as_new_suggested():
             await workflow.wait_condition(workflow.all_handlers_finished)
-            workflow.continue_as_new(self._carried())
+            self._continue_as_new()
 
     def _recovery(self, interrupted: str) -> Queued:
         submission = Submission(
@@ -284,14 +295,18 @@ class ProjectWorkflow:
         """An entity of a project that Language does not have ends; the next request starts another."""
         return self.status is not None and not self.status.known and self.requests > 0
 
-    def _carried(self) -> EntityState:
-        return EntityState(
+    def _continue_as_new(self) -> NoReturn:
+        carried = EntityState(
             project=self.project,
             queue=tuple(self.queue),
             ledger=self.ledger,
             next_number=self.next_number,
+            syncs_begun=self.syncs.count,
+            recent_syncs=tuple(self.syncs.recent),
             continue_after=self.continue_after,
         )
+        # An older number would let a caller share a sync that began before it asked.
+        workflow.continue_as_new(carried, memo={names.SYNCS_BEGUN: self.syncs.count})
 
 
 def _unreachable(info: ErrorInfo) -> ErrorInfo:

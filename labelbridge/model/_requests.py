@@ -126,6 +126,8 @@ class Submission(Model):
     submitted_at: datetime
     wait_for_roles: timedelta = timedelta(0)
     """How long the preflight may wait for a role assignment that is not there yet."""
+    syncs_begun: int | None = None
+    """For a sync: how many had begun when it was asked for. Any that began later serves it too."""
     request: Request
 
 
@@ -135,4 +137,4 @@ class Accepted(Model):
     operation_id: str
     workflow_id: str
     joined: bool = False
-    """True if a queued sync of somebody else does this one too."""
+    """True if a sync that somebody else asked for does this one too."""

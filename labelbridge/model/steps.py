@@ -22,7 +22,7 @@ from labelbridge.model._nouns import (
     Transition,
 )
 from labelbridge.model._progress import ErrorInfo, ProjectStatus
-from labelbridge.model._requests import Accepted, ConnectRequest, ImportRequest, Submission
+from labelbridge.model._requests import Accepted, ConnectRequest, ImportRequest, Submission, SyncRequest
 
 
 class Timing(Model):
@@ -340,6 +340,14 @@ class Queued(Model):
     submission: Submission
 
 
+class BegunSync(Model):
+    """A sync that has begun: it serves every caller who asked before that."""
+
+    number: int
+    accepted: Accepted
+    request: SyncRequest
+
+
 class EntityState(Model):
     """The input of a project's entity, and what it carries when it continues as new."""
 
@@ -347,5 +355,7 @@ class EntityState(Model):
     queue: tuple[Queued, ...] = ()
     ledger: dict[str, LedgerEntry] = Field(default_factory=dict)
     next_number: int = 1
+    syncs_begun: int = 0
+    recent_syncs: tuple[BegunSync, ...] = ()
     continue_after: int | None = None
     """Continue as new after this many requests; None leaves it to the server's suggestion."""

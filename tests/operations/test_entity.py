@@ -2,15 +2,24 @@
 
 import asyncio
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
-from labelbridge import names
+from labelbridge import _submit, names
 from labelbridge.client import Labelbridge
 from labelbridge.errors import LabelbridgeError
 from labelbridge.local.stack import Stack
-from labelbridge.model import OperationKind, Outcome, Studio, SwitchRequest, SyncRequest, TrainRequest
+from labelbridge.model import (
+    OperationKind,
+    Outcome,
+    Studio,
+    Submission,
+    SwitchRequest,
+    SyncRequest,
+    TrainRequest,
+)
 from labelbridge.model.steps import EntityState
 from labelbridge.plans import Step
 from labelbridge.registry import Registry
@@ -70,6 +79,35 @@ async def test_fifty_callers_of_sync_at_once_make_at_most_two_exports_and_each_g
     assert set(written) <= set(r.evidence.snapshot(oldest.id)) | {
         d for d, labels in written.items() if not labels
     }
+
+
+async def test_a_sync_asked_for_before_another_began_and_heard_after_it_ended_shares_it(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r = new_rehearsal()
+    await r.connect()
+    client, queue = r.bridge.client, r.bridge.settings.temporal.task_queue
+    before = await _submit.syncs_begun(client, r.ref)
+    handle = await r.bridge.start(r.ref, SyncRequest())
+    await handle.result(120)
+    after = await _submit.syncs_begun(client, r.ref)
+    assert before is not None
+    assert after == before + 1
+
+    async def ask(begun: int | None, request: SyncRequest) -> str:
+        submission = Submission(
+            request_id=uuid4().hex,
+            actor=await r.bridge.actor(),
+            submitted_at=datetime.now(UTC),
+            syncs_begun=begun,
+            request=request,
+        )
+        return (await _submit.submit(client, queue, r.ref, submission, 60)).operation_id
+
+    assert await ask(before, SyncRequest()) == handle.operation_id
+    assert await ask(before, SyncRequest(merge=True)) != handle.operation_id
+    assert await ask(after, SyncRequest()) != handle.operation_id
+    assert await ask(None, SyncRequest()) != handle.operation_id
 
 
 async def test_a_request_made_while_no_worker_is_up_is_kept_and_runs_once(
