@@ -31,7 +31,7 @@ from labelbridge.model import (
     Studio,
 )
 from labelbridge.model.steps import Begin, OperationOrder, RecordFound, Timing, Withdrawal
-from labelbridge.plans import Step
+from labelbridge.plans import Step, steps_of
 from workflows._errors import as_failure, as_info, ends_operation
 
 T = TypeVar("T")
@@ -102,7 +102,9 @@ class OperationWorkflow:
         except BaseException as error:
             if not ends_operation(error):
                 raise
-            info = as_info(error)
+            # A step that was told to stop may end with what its last attempt failed of.
+            asked_to_stop = workflow.cancellation_reason() is not None
+            info = as_info(asyncio.CancelledError() if asked_to_stop else error)
             await self.protected(self._roll_back(info))
             if info.code == "cancelled":
                 raise asyncio.CancelledError from error
@@ -115,6 +117,7 @@ class OperationWorkflow:
 
     async def _roll_back(self, info: ErrorInfo) -> None:
         self._fail_running_steps(info)
+        self._drop_waiting_steps()
         if self.undos:
             with self.step(Step.UNDO):
                 for name, undo in reversed(self.undos):
@@ -128,6 +131,7 @@ class OperationWorkflow:
 
     async def _finish(self, after: Callable[[], Coroutine[Any, Any, OperationResult]]) -> OperationResult:
         result = await after()
+        self._drop_waiting_steps()
         with self.step(Step.ANNOUNCE):
             await self._audit(Outcome.COMMITTED, result=result)
         return result
@@ -172,6 +176,8 @@ class OperationWorkflow:
         """Read margins, status and record; register nothing."""
         begin: Begin = await self.read("begin", self.order, Begin)
         self.timing, self.status, self.stored = begin.timing, begin.status, begin.stored
+        for step in steps_of(self.request, active=self.status.active, connected=self.status.connected):
+            self.steps.setdefault(step, StepProgress(name=step, state=StepState.WAITING))
 
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:
@@ -207,6 +213,10 @@ class OperationWorkflow:
             if progress.state is StepState.RUNNING:
                 self._set(step, StepState.FAILED, note=info.message, ended_at=workflow.now())
 
+    def _drop_waiting_steps(self) -> None:
+        """Steps that were planned and will not be taken any more."""
+        self.steps = {s: p for s, p in self.steps.items() if p.state is not StepState.WAITING}
+
     def heed_cancellation(self) -> None:
         """Raise if a cancellation was asked for: an activity that ended well may have swallowed it."""
         if not self.committed and workflow.cancellation_reason() is not None:
@@ -221,6 +231,7 @@ class OperationWorkflow:
             try:
                 return await self._effect(name, argument, result)
             except ActivityError as error:
+                self.heed_cancellation()
                 waited = workflow.now() - self.started_at
                 if as_info(error).code != "forbidden" or waited >= self.order.submission.wait_for_roles:
                     raise

@@ -7,6 +7,7 @@ is deleted again.
 from temporalio import workflow
 
 from labelbridge import names
+from labelbridge.errors import LabelbridgeError
 from labelbridge.model import ImportRequest, OperationResult, Record, SnapshotRef, StoredRecord
 from labelbridge.model.steps import (
     Exported,
@@ -45,6 +46,10 @@ class ImportWorkflow(Moves):
         with self.step(Step.READ_FILE):
             order = FileOrder(project=self.project, request=self.source)
             self.snapshot = await self.whole(await self.read("read_labels_file", order, Exported))
+            if not self.snapshot.documents:
+                raise LabelbridgeError(
+                    "input_invalid", "The labels file names no document that could be used."
+                )
             self.note(Step.READ_FILE, f"{self.snapshot.labels} labels in {self.snapshot.documents} documents")
         with self.step(Step.CREATE_PROJECT):
             await self.create_project()

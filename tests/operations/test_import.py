@@ -135,6 +135,16 @@ async def test_documents_in_another_storage_account_and_a_missing_file_are_refus
     await _is_not_there(bridge, bench)
 
 
+async def test_a_file_of_no_labels_makes_no_project(
+    bridge: Labelbridge, stack: Stack, tmp_path: Path
+) -> None:
+    bench = await _bench(stack, tmp_path, ProjectKind.MULTI_LABEL)
+    with pytest.raises(LabelbridgeError) as refusal:
+        await bridge.import_labels(bench.ref, await _request(bridge, bench, []))
+    assert refusal.value.code == "input_invalid"
+    await _is_not_there(bridge, bench)
+
+
 async def test_rows_that_cannot_be_read_stop_an_import_unless_they_may_be_put_aside(
     bridge: Labelbridge, stack: Stack, tmp_path: Path
 ) -> None:
