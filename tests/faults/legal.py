@@ -123,10 +123,13 @@ class Ideal:
         return Recording(
             project=self.name,
             final=Final(dict(self.labels[LANGUAGE]), dict(self.labels[AZUREML]), dict(self.trained)),
-            **{
-                name: tuple(getattr(self, name))
-                for name in ("log", "writes", "looks", "versions", "claims", "asks", "trail")
-            },
+            log=tuple(self.log),
+            writes=tuple(self.writes),
+            looks=tuple(self.looks),
+            versions=tuple(self.versions),
+            claims=tuple(self.claims),
+            asks=tuple(self.asks),
+            trail=tuple(self.trail),
             snapshots=dict(self.snapshots),
         )
 

@@ -5,24 +5,23 @@ operations, each struck at a point of its own, and the checker judges after ever
 """
 
 import asyncio
-import json
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
+from labelbridge import names
 from labelbridge.client import Labelbridge, OperationHandle
 from labelbridge.errors import LabelbridgeError
 from labelbridge.local.folders import ProjectFolder
-from labelbridge.local.seed import ADMIN, DATA_ACCOUNT, SeededProject, make_project
+from labelbridge.local.seed import DATA_ACCOUNT, SeededProject
 from labelbridge.local.stack import WORKER_READY, Stack
-from labelbridge.local.studios import azureml_studio
 from labelbridge.model import (
     Actor,
     ConnectRequest,
@@ -31,96 +30,48 @@ from labelbridge.model import (
     JobRef,
     ProjectKind,
     ProjectRef,
+    ProjectStatus,
+    ReconcileRequest,
     Request,
-    Studio,
+    StepState,
     SwitchRequest,
     SyncRequest,
     TrainRequest,
 )
 from labelbridge.plans import Step
+from tests.faults import portal
+from tests.faults.births import born, labels_file, unborn
 from tests.faults.checker import Verdict, check
 from tests.faults.recording import Ask
+from tests.faults.stages import CANCEL, STAGES, TERMINATE, Stage
 from tests.faults.witness import StudioLog, Witness
 from tests.faults.worker import Strike
 from tests.faults.yard import Hand, Yard
-from tests.operations.helpers import decision
-from tests.projects import CLASSES, ENTITIES, write_folder
 
 BRISK = {
-    "EFFECT_DEADLINE": "PT2S",
-    "EFFECT_TIMEOUT": "PT2.6S",
-    "GATE_DELAY": "PT0.8S",
-    "DRAIN": "PT2.5S",
+    "EFFECT_DEADLINE": "PT3S",
+    "EFFECT_TIMEOUT": "PT3.8S",
+    "GATE_DELAY": "PT2.2S",
+    "DRAIN": "PT3.5S",
     "SETTLE": "PT0.6S",
     "DRAIN_DEADLINE": "PT60S",
-    "LOOK_AGAIN": "PT2S",
+    "LOOK_AGAIN": "PT3S",
     "STEP_PATIENCE": "PT2M",
     "POLL": "PT0.2S",
     "ROLE_POLL": "PT0.3S",
 }
-"""Margins in about the proportions of the defaults, for gates that are 0.4 s late."""
+"""Margins in about the proportions of the defaults, for gates that are up to 2.2 s late."""
 NO_QUOTA = {"language": {"post_per_minute": 0, "get_per_minute": 0}}
-IN_PARTS = {"LABELBRIDGE_LABELS__SHARD_DOCUMENTS": "4"}
-"""Azure ML's rows are then read in several parts, as those of a large project are."""
-MOVED = ("I1", "I2", "I3", "I4")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One kind of operation in a life."""
-
-    name: str
-    kind: str
-    witnessed: tuple[str, ...] = MOVED
-    """What a run of it must have witnessed, or it is void."""
-    to: Studio | None = None
-    cancel_at: Step | None = None
-    """The operation is cancelled once this step runs, so that its undo is struck too."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-STAGES = {
-    stage.name: stage
-    for stage in (
-        Stage("connect", "connect"),
-        Stage("connect undone", "connect", cancel_at=Step.LINK),
-        Stage("to azureml", "switch", to=Studio.AZUREML),
-        Stage("to azureml undone", "switch", to=Studio.AZUREML, cancel_at=Step.DRAIN),
-        Stage("to language", "switch", to=Studio.LANGUAGE),
-        Stage("to language undone", "switch", to=Studio.LANGUAGE, cancel_at=Step.DELIVER),
-        Stage("sync", "sync", (*MOVED, "I6")),
-        Stage("sync in parts", "sync", (*MOVED, "I6"), environment=IN_PARTS),
-        Stage("train", "train", (*MOVED, "I5")),
-        Stage("train undone", "train", cancel_at=Step.TRAIN),
-        Stage("import", "import", ("I3",)),
-        Stage("import in parts", "import", ("I3",), environment=IN_PARTS),
-        Stage("import undone", "import", ("I3",), cancel_at=Step.CREATE_PROJECT),
-        Stage("disconnect", "disconnect"),
-    )
-}
-CHAINS: tuple[tuple[str, ...], ...] = (
-    (
-        "connect",
-        "to azureml",
-        "sync",
-        "sync in parts",
-        "train",
-        "train undone",
-        "to language undone",
-        "to language",
-        "to azureml undone",
-        "to azureml",
-        "disconnect",
-    ),
-    ("connect undone",),
-    ("import",),
-    ("import in parts",),
-    ("import undone",),
-)
-"""Lives: each stage needs those before it."""
-PATIENCE = 150.0
+LATE_GATES = NO_QUOTA | {"jobs": {"export": 0.1}, "nasty": {"gate_takes_effect_after": 2.0}}
+"""A local Azure whose exports are quicker than its gates, which are nearly as late as the margins allow."""
+PATIENCE = 300.0
 """Seconds until an operation is taken for stuck."""
+MOST_HANDS = 8
+"""Workers of one stage: one that is struck, one in its place, and some that a starved machine paused."""
+Meddle = Callable[[], Awaitable[None]]
+"""What somebody does past Labelbridge."""
 LOOK = 0.05
+"""Seconds between two looks at something that costs little."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +122,10 @@ class Run:
     verdict: Verdict
     seconds: float
     project: str
-
-    @property
-    def void(self) -> set[str]:
-        """Invariants of which this stage should have witnessed something and did not."""
-        return self.verdict.void(*STAGES[self.stage].witnessed)
+    void: set[str] = field(default_factory=set)
+    """Invariants of which this stage should have witnessed something and did not."""
+    came_to: str | None = None
+    """Of an operation that was stopped: the last step that it had begun then."""
 
 
 @dataclass
@@ -191,14 +141,14 @@ class Life:
     source: ImportRequest | None = None
     began: float = 0.0
     """When the last stage began."""
+    came_to: str | None = None
 
     @classmethod
-    async def begin(cls, setting: Setting, kind: ProjectKind) -> "Life":
-        """A project that exists and is labelled in Language."""
-        name = f"f{uuid.uuid4().hex[:12]}"
-        folder = write_folder(setting.path / name, kind, documents=12, labelled=8)
-        project = await asyncio.to_thread(make_project, setting.stack.tenant, folder, name=name)
-        life = cls._of(setting, project, folder)
+    async def begin(cls, setting: Setting, kind: ProjectKind, *, rival: "Life | None" = None) -> "Life":
+        """A project that exists and is labelled in Language; it wants its rival's job, on its documents."""
+        job, container = (rival.witness.job, rival.witness.project.container) if rival else (None, None)
+        project, folder = await born(setting.stack, setting.path, kind, container)
+        life = cls._of(setting, project, folder, job)
         await asyncio.to_thread(life.witness.labelers.start)
         life.witness.watch()
         return life
@@ -206,28 +156,24 @@ class Life:
     @classmethod
     async def unborn(cls, setting: Setting, kind: ProjectKind) -> "Life":
         """Documents in a container and a file of labels; the project is still to be imported."""
-        name = f"f{uuid.uuid4().hex[:12]}"
-        folder = write_folder(setting.path / name, kind, documents=12, labelled=0)
-        ref = ProjectRef(language_resource=setting.stack.tenant.language_resource, name=name)
-        categories = ENTITIES if kind is ProjectKind.ENTITIES else CLASSES
-        project = SeededProject(ref, kind, name, name, categories, folder.documents, ())
+        project, folder = await unborn(setting.stack, setting.path, kind)
         life = cls._of(setting, project, folder)
-        await asyncio.to_thread(_upload, setting.stack, folder, name)
-        file = folder.path / "labels.jsonl"
-        file.write_text("\n".join(_rows(life, folder)) + "\n", encoding="utf-8")
+        file = await asyncio.to_thread(labels_file, setting.stack, project, folder, life.witness.job)
         life.source = ImportRequest(
             source=await life.bridge.upload(file),
             account=DATA_ACCOUNT,
-            container=name,
+            container=project.container,
             project_kind=kind,
             language="en-us",
         )
         return life
 
     @classmethod
-    def _of(cls, setting: Setting, project: SeededProject, folder: ProjectFolder) -> "Life":
+    def _of(
+        cls, setting: Setting, project: SeededProject, folder: ProjectFolder, job: JobRef | None = None
+    ) -> "Life":
         name = project.ref.name
-        job = JobRef(workspace=setting.stack.tenant.workspace, name=f"job-{name}")
+        job = job or JobRef(workspace=setting.stack.tenant.workspace, name=f"job-{name}")
         witness = Witness(setting.stack, setting.log, project, folder, job, setting.path)
         return cls(setting, name, setting.bridge(name), witness)
 
@@ -248,7 +194,10 @@ class Life:
         """What a stage asks for."""
         if stage.kind == "train":
             self.models += 1
-            return TrainRequest(model=f"m{self.models}", deployment="production")
+            labels = (
+                self.witness.record["last_sync"]["id"] if stage.snapshot and self.witness.record else "latest"
+            )
+            return TrainRequest(model=f"m{self.models}", deployment="production", labels=labels)
         if stage.kind == "import":
             assert self.source is not None
             return self.source
@@ -259,6 +208,7 @@ class Life:
             "connect": ConnectRequest(job=self.witness.job, instructions="Mark what is named."),
             "sync": SyncRequest(),
             "disconnect": DisconnectRequest(labels="sync"),
+            "reconcile": ReconcileRequest(policy="close"),
         }
         return made[stage.kind]
 
@@ -266,6 +216,8 @@ class Life:
 
     def hire(self, strike: Strike | None = None, **options: Any) -> Hand:
         """One more worker for this project."""
+        if len(self.hands) >= MOST_HANDS:
+            raise AssertionError(f"no worker stays alive: {self.hands[-1].log.read_text()[-2000:]}")
         self.hands.append(self.setting.yard.hire(self.name, strike=strike, **options))
         return self.hands[-1]
 
@@ -282,53 +234,87 @@ class Life:
 
     # Stages.
 
-    async def live(self, name: str, strike: Strike | None = None, **options: Any) -> Run:
-        """One operation under a worker that dies where it is told, then under another; then the verdict."""
-        stage, began = STAGES[name], time.monotonic()
+    async def live(
+        self,
+        stage: str | Stage,
+        strike: Strike | None = None,
+        *,
+        meddle: Meddle | None = None,
+        wakes: bool = True,
+        **options: Any,
+    ) -> Run:
+        """One operation under a worker that is struck where it is told, then under another; the verdict.
+
+        `meddle` is done where the stage would be stopped. A worker that froze is woken at the end, unless
+        it is to sleep on; all other `options` are those of `Yard.hire`.
+        """
+        stage, began = STAGES[stage] if isinstance(stage, str) else stage, time.monotonic()
         if stage.kind != "import":
             await self.somebody_labels()
         await self.dismiss()
-        options = {"environment": stage.environment, **options}
+        if stage.drifted:
+            await asyncio.to_thread(portal.swap_gates, self.witness)
+        options = {"environment": stage.environment, "pace": stage.pace, **options}
         self.began = time.time()
+        self.came_to = None
         hand = self.hire(strike, **options)
-        asked = asyncio.create_task(self.ask(self.request(stage), stage.cancel_at))
+        asked = asyncio.create_task(self.ask(self.request(stage), stage, meddle))
         try:
             struck = await self._watch(asked, hand, **options)
             code = await asked
-            await self._entity_rests()
+            await self.rest(**options)
         finally:
             asked.cancel()
         struck = struck or (strike is not None and not hand.alive)
-        verdict = await asyncio.to_thread(self._judge)
-        return Run(name, strike, struck, code, verdict, time.monotonic() - began, self.name)
+        if hand.frozen and wakes:
+            await self.wake(hand)
+        verdict = await asyncio.to_thread(self.judge)
+        seconds, void = time.monotonic() - began, verdict.void(*stage.witnessed)
+        return Run(stage.name, strike, struck, code, verdict, seconds, self.name, void, self.came_to)
 
     async def _watch(self, asked: "asyncio.Task[str | None]", hand: Hand, **options: Any) -> bool:
-        """Until the answer is there, and the entity has seen it; a dead worker is replaced at once."""
-        struck = False
+        """Until the answer is there, and the entity has seen it; who dies or freezes is replaced at once."""
+        struck, current = False, hand
         while not (asked.done() and (struck or await self._is_at_rest())):
-            if not struck and not hand.alive:
-                struck = True
-                self.hire(**options)
+            if not current.alive or current.frozen:
+                struck = struck or current is hand
+                current = self.hire(**options)
             await asyncio.sleep(LOOK)
         return struck
 
-    async def _entity_rests(self) -> None:
+    async def wake(self, hand: Hand) -> None:
+        """Let a frozen worker go on, until it has ended itself or has done what it was about to do."""
+        seen = hand.log.stat().st_size
+        hand.wake()
+        async with asyncio.timeout(PATIENCE):
+            while hand.alive and b'"activity"' not in hand.log.read_bytes()[seen:]:
+                await asyncio.sleep(LOOK)
+        for _ in range(3):  # what it sent may take effect late: people go on meanwhile
+            await self.somebody_labels()
+
+    async def rest(self, **options: Any) -> None:
+        """Wait until the entity says that nothing runs; there is always somebody at work."""
         deadline = time.monotonic() + PATIENCE
         while not await self._is_at_rest():
             assert time.monotonic() < deadline, f"the entity of {self.name} does not come to rest"
+            if not any(hand.alive and not hand.frozen for hand in self.hands):
+                self.hire(**options)
             await asyncio.sleep(LOOK)
 
     async def _is_at_rest(self) -> bool:
         """True once the entity answers that nothing runs."""
-        from labelbridge._submit import status
-
+        entity = self.setting.client.get_workflow_handle(self.ref.workflow_id)
         try:
-            seen = await asyncio.wait_for(status(self.setting.client, self.ref), 2)
-        except TimeoutError:
+            seen: ProjectStatus = await entity.query(
+                names.STATUS, result_type=ProjectStatus, rpc_timeout=timedelta(seconds=2)
+            )
+        except (RPCError, WorkflowQueryFailedError):
             return False
-        return seen is not None and seen.running is None and not seen.queued
+        return seen.running is None and not seen.queued
 
-    async def ask(self, request: Request, cancel_at: Step | None = None) -> str | None:
+    async def ask(
+        self, request: Request, stage: Stage | None = None, meddle: Meddle | None = None
+    ) -> str | None:
         """Carry a request to its end; the code that it failed with, or None. Both are witnessed."""
         place = len(self.witness.asks)
         self.witness.asks.append(Ask(request.kind, time.time()))
@@ -337,9 +323,11 @@ class Life:
             handle = await self.bridge.start(self.ref, request)
             known["operation"] = handle.operation_id
             self.witness.asks[place] = replace(self.witness.asks[place], **known)
-            if cancel_at is not None:
-                await self._reached(handle, cancel_at)
-                await handle.cancel()
+            if stage is not None and (stage.at or stage.during):
+                self.came_to = await self._reached(handle, stage)
+                if meddle is not None:
+                    await meddle()
+                await self._stop(handle, stage.stop)
             result = await handle.result(PATIENCE)
             known["snapshot"] = result.snapshot.id if result.snapshot else None
         except LabelbridgeError as error:
@@ -349,14 +337,36 @@ class Life:
         self.witness.asks[place] = replace(self.witness.asks[place], **known, answered_at=time.time())
         return known.get("code")
 
-    async def _reached(self, handle: OperationHandle, step: Step) -> None:
-        """Return once a step has begun, or the operation has ended without it."""
+    async def _stop(self, handle: OperationHandle, how: str | None) -> None:
+        """Cancel the operation as a caller does, or terminate its workflow as somebody with the keys may."""
+        if how == CANCEL:
+            await handle.cancel()
+        elif how == TERMINATE:
+            with suppress(RPCError):  # it had just ended
+                await self.setting.client.get_workflow_handle(handle.workflow_id).terminate("by a test")
+
+    async def _reached(self, handle: OperationHandle, stage: Stage) -> str | None:
+        """Return once the operation is where it is to be stopped, or has ended; the last step that began."""
         while True:
             seen = await handle.progress()
-            states = {one.name: one.state for one in seen.steps} if seen else {}
-            if {step.value, Step.ANNOUNCE.value} & states.keys():
-                return
+            begun = [one.name for one in seen.steps if one.state is not StepState.WAITING] if seen else []
+            if Step.ANNOUNCE in begun:
+                return begun[-1]
+            there = stage.at in begun if stage.at else True
+            if there and await self._is_as_wanted(handle, stage):
+                return begun[-1] if begun else None
             await asyncio.sleep(LOOK)
+
+    async def _is_as_wanted(self, handle: OperationHandle, stage: Stage) -> bool:
+        """True unless the stage names an activity that does not run now, or is to wait and does not."""
+        if stage.during is None and not stage.waiting:
+            return True
+        try:
+            seen = await self.setting.client.get_workflow_handle(handle.workflow_id).describe()
+        except RPCError:  # a server out of breath
+            return False
+        doing = {one.activity_type.name for one in seen.raw_description.pending_activities}
+        return not doing if stage.waiting else stage.during in doing
 
     async def somebody_labels(self) -> None:
         """Wait until one more write was acknowledged."""
@@ -367,7 +377,8 @@ class Life:
                 labelers.check()
                 await asyncio.sleep(LOOK)
 
-    def _judge(self) -> Verdict:
+    def judge(self) -> Verdict:
+        """What the checker says of everything so far; people stop labeling while it looks."""
         labelers = self.witness.labelers
         working = bool(labelers._threads)
         labelers.stop()
@@ -378,24 +389,3 @@ class Life:
         if working:
             labelers.start()
         return verdict
-
-
-def _upload(stack: Stack, folder: ProjectFolder, container: str) -> None:
-    client = stack.tenant.blobs(ADMIN).get_container_client(container)
-    client.create_container()
-    for document in folder.documents:
-        client.upload_blob(document, folder.content(document))
-
-
-def _rows(life: Life, folder: ProjectFolder) -> Sequence[str]:
-    """Azure ML's rows of all documents."""
-    stack, project = life.setting.stack, life.witness.project
-    client = azureml_studio(stack.tenant.caller("ann"), life.witness.job, stack.offset_unit)
-    rows = []
-    for number, document in enumerate(folder.documents):
-        text = folder.content(document).decode()
-        labels = client.wire(project.kind, text, decision(project.kind, text, number % 6))
-        sure = 1.0 if isinstance(labels, str) else [1.0] * len(labels)
-        url = f"AmlDatastore://{project.datastore}/{document}"
-        rows.append(json.dumps({"image_url": url, "label": labels, "label_confidence": sure}))
-    return rows

@@ -140,22 +140,22 @@ class Recording:
     @classmethod
     def load(cls, path: Path) -> "Recording":
         """Read what `save` wrote."""
-        found = json.loads(path.read_text(encoding="utf-8"))
-        kinds = {
-            "log": Line,
-            "writes": Write,
-            "looks": Look,
-            "versions": Version,
-            "claims": Claim,
-            "asks": Ask,
-            "trail": Entry,
-        }
-        lists = {name: tuple(kind(**frozen(one)) for one in found.pop(name)) for name, kind in kinds.items()}
-        final = found.pop("final")
-        final["trained"] = {model: labels_of(one) for model, one in final["trained"].items()}
-        ends = Final(labels_of(final["language"]), labels_of(final["azureml"]), final["trained"])
-        snapshots = {one: labels_of(labels) for one, labels in found.pop("snapshots").items()}
-        return cls(final=ends, snapshots=snapshots, **lists, **found)
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        final = found["final"]
+        trained = {model: labels_of(one) for model, one in final["trained"].items()}
+        return cls(
+            project=found["project"],
+            final=Final(labels_of(final["language"]), labels_of(final["azureml"]), trained),
+            log=tuple(Line(**frozen(one)) for one in found["log"]),
+            writes=tuple(Write(**frozen(one)) for one in found["writes"]),
+            looks=tuple(Look(**frozen(one)) for one in found["looks"]),
+            versions=tuple(Version(**frozen(one)) for one in found["versions"]),
+            claims=tuple(Claim(**frozen(one)) for one in found["claims"]),
+            asks=tuple(Ask(**frozen(one)) for one in found["asks"]),
+            trail=tuple(Entry(**frozen(one)) for one in found["trail"]),
+            snapshots={one: labels_of(labels) for one, labels in found["snapshots"].items()},
+            exports=found["exports"],
+        )
 
 
 def canonical(labels: Any) -> Any:

@@ -14,10 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from labelbridge.local.api import Caller
+from labelbridge.local.api import Caller, CallError
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
 from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
@@ -85,7 +86,7 @@ class Witness:
         )
         self.asks: list[Ask] = []
         self._log = log
-        self._tenant = stack.tenant
+        self.tenant = stack.tenant
         self._looks: list[Look] = []
         self._versions: list[Version] = []
         self._claims: list[Claim] = []
@@ -116,8 +117,8 @@ class Witness:
         return Recording(
             project=self.project.ref.name,
             final=Final(
-                language=dict(self.evidence.studio_labels(Studio.LANGUAGE)),
-                azureml=dict(self.evidence.studio_labels(Studio.AZUREML)) if self._has_job else {},
+                language=self._held(Studio.LANGUAGE),
+                azureml=self._held(Studio.AZUREML) if self._has_job else {},
                 trained={m["label"]: dict(self.evidence.language_labels(m["label"])) for m in models},
             ),
             log=tuple(self._lines()),
@@ -129,6 +130,24 @@ class Witness:
             trail=tuple(trail),
             snapshots=dict(self._snapshots),
         )
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """The record as it was last read."""
+        return self._versions[-1].record if self._versions else None
+
+    def edit_record(self, changes: dict[str, Any]) -> None:
+        """Change the record past Labelbridge, and see that it has changed."""
+        blob = self._records.get_blob_client(f"projects/{self.project.ref.key}/record.json")
+        found = blob.download_blob()
+        record = {**json.loads(found.readall()), **changes}
+        blob.upload_blob(
+            json.dumps(record, indent=1),
+            overwrite=True,
+            etag=found.properties.etag,
+            match_condition=MatchConditions.IfNotModified,
+        )
+        self.look()
 
     def look(self) -> None:
         """One look at record, claim and both gates."""
@@ -157,9 +176,18 @@ class Witness:
     def _has_job(self) -> bool:
         return any(look.azureml is not None for look in self._looks)
 
+    def _held(self, studio: Studio) -> Labels:
+        """What a studio shows now; nothing if it has no such project."""
+        try:
+            return dict(self.evidence.studio_labels(studio))
+        except CallError as error:
+            if error.status != 404:
+                raise
+            return {}
+
     @cached_property
     def _records(self) -> ContainerClient:
-        return self._tenant.blobs("operator", RECORDS_ACCOUNT).get_container_client(RECORDS_CONTAINER)
+        return self.tenant.blobs("operator", RECORDS_ACCOUNT).get_container_client(RECORDS_CONTAINER)
 
     def _blob(self, name: str) -> tuple[dict[str, Any], str] | None:
         try:

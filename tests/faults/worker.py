@@ -5,9 +5,11 @@ workers. Nothing in the product knows this module; what it changes, it changes i
 forked. One process imports everything once and forks a real worker process for each line that it reads.
 
 An order is a line of JSON: `environment` (all variables of the worker), `log` (file), and optionally
-`strike` (fields of `Strike`), `without` (names of `PROTECTIONS`) and `cache` (workflows kept in memory).
+`strike` (fields of `Strike`), `without` (names of `PROTECTIONS`), `cache` (workflows kept in memory) and
+`pace` (seconds by which each activity is held up).
 """
 
+import asyncio
 import ctypes
 import json
 import os
@@ -24,11 +26,11 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 import workers.main
 from labelbridge.azure import transport
 from labelbridge.settings import Settings
-from tests.faults.protections import PROTECTIONS
+from tests.faults.protections import PROTECTIONS, swap
 
 MODES = ("before", "middle", "after", "frozen early", "frozen late")
 """Killed before the activity begins; after its first request was answered; after its effect and before
-its completion is reported. Frozen before the deadline is looked at, or after the last look at it."""
+its completion is reported. Frozen before the last look at the deadline, or right after it."""
 PR_SET_PDEATHSIG = 1
 _struck: ContextVar[bool] = ContextVar("struck", default=False)
 """True inside the activity that a strike in the middle of it was ordered for."""
@@ -49,39 +51,67 @@ class Striker(Interceptor):
 
     def __init__(self, strike: Strike) -> None:
         self._strike = strike
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
-        return _Struck(next, self._strike)
-
-
-class _Struck(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, strike: Strike) -> None:
-        super().__init__(following)
-        self._strike = strike
         self._seen: list[tuple[str | None, str]] = []
 
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        if not self._is_meant():
-            return await self.next.execute_activity(input)
-        if self._strike.mode == "before":
-            kill()
-        _struck.set(self._strike.mode not in ("before", "after"))
-        result = await self.next.execute_activity(input)
-        _struck.set(False)
-        if self._strike.mode == "after":
-            kill()
-        return result
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Called anew for each activity: what was counted is kept here."""
+        return _Struck(next, self)
 
-    def _is_meant(self) -> bool:
+    @property
+    def mode(self) -> str:
+        """How it strikes."""
+        return self._strike.mode
+
+    def means_this(self) -> bool:
+        """True in the activity that was meant, counted as the workflow scheduled them."""
         info = activity.info()
         if (info.workflow_type, info.activity_type) != (self._strike.workflow, self._strike.activity):
             return False
         one = (info.workflow_id, info.activity_id)
-        if one not in self._seen:
+        known = one in self._seen
+        if not known:
             self._seen.append(one)
         if self._seen.index(one) + 1 != self._strike.occurrence:
             return False
-        return info.attempt == 1 or self._strike.mode == "after"  # the first attempts may well have failed
+        return not known or self.mode == "after"  # the first attempts may well have failed
+
+
+class _Struck(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, striker: Striker) -> None:
+        super().__init__(following)
+        self._striker = striker
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        if not self._striker.means_this():
+            return await self.next.execute_activity(input)
+        if self._striker.mode == "before":
+            kill()
+        _struck.set(self._striker.mode not in ("before", "after"))
+        result = await self.next.execute_activity(input)
+        _struck.set(False)
+        if self._striker.mode == "after":
+            kill()
+        return result
+
+
+class _Pace(Interceptor):
+    """Holds up each activity, so that whoever watches sees every step."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Paced(next, self._seconds)
+
+
+class _Paced(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, seconds: float) -> None:
+        super().__init__(following)
+        self._seconds = seconds
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        await asyncio.sleep(self._seconds)
+        return await self.next.execute_activity(input)
 
 
 def kill() -> None:
@@ -102,20 +132,21 @@ def _kill_after_the_first_answer() -> None:
 
 
 def _freeze(*, late: bool) -> None:
-    """Stop the process when the activity is about to send what changes something."""
+    """Stop the process at the last look at the deadline before something is changed: after it, or before."""
     original = transport.check_deadline
 
     def check(what: str) -> None:
-        if _struck.get() and not what.startswith("GET"):
-            if late:
+        meant = _struck.get() and not what.startswith("GET") and _is_the_last_look()
+        if late or not meant:
+            original(what)
+        if meant:
+            _struck.set(False)
+            os.write(2, f"frozen at {what}\n".encode())
+            os.kill(os.getpid(), signal.SIGSTOP)
+            if not late:
                 original(what)
-            if not late or _is_the_last_look():
-                _struck.set(False)
-                os.write(2, f"frozen at {what}\n".encode())
-                os.kill(os.getpid(), signal.SIGSTOP)
-        original(what) if not late else None
 
-    transport.check_deadline = check
+    swap(transport, "check_deadline", check)
 
 
 def _is_the_last_look() -> bool:
@@ -132,18 +163,24 @@ def _arm(order: dict[str, Any]) -> None:
     options: dict[str, Any] = {}
     if order.get("cache") is not None:
         options["max_cached_workflows"] = order["cache"]
-    if strike and strike.mode == "middle":
+    for name in order.get("without", ()):
+        PROTECTIONS[name]()
+    if strike and strike.mode == "middle":  # after the protections: a freeze stands before what they left
         _kill_after_the_first_answer()
     elif strike and strike.mode.startswith("frozen"):
         _freeze(late=strike.mode.endswith("late"))
 
+    # The sandbox loads our workflow modules anew for each class, which is half a second of processor time
+    # for each worker; here they are shared with the process, as the rest of Labelbridge is.
+    swap(workers.main, "PASSTHROUGH", (*workers.main.PASSTHROUGH, "workflows", "tests"))
+
     def build(client: Any, **given: Any) -> Worker:
-        interceptors = [Striker(strike), *given.pop("interceptors")] if strike else given.pop("interceptors")
+        own = [Striker(strike)] if strike else []
+        paced = [_Pace(order["pace"])] if order.get("pace") else []
+        interceptors = [*own, *paced, *given.pop("interceptors")]
         return Worker(client, interceptors=interceptors, **{**given, **options})
 
-    workers.main.Worker = build  # type: ignore[assignment,misc]
-    for name in order.get("without", ()):
-        PROTECTIONS[name]()
+    swap(workers.main, "Worker", build)
 
 
 def _become(order: dict[str, Any]) -> NoReturn:

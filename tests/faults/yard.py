@@ -72,7 +72,7 @@ class Yard:
     """Starts workers of a stack, each on a task queue of its own; all end with it."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
         self._logs = stack.directory / "hands"
         self._lock = threading.Lock()
         self._count = 0
@@ -105,9 +105,19 @@ class Yard:
         strike: Strike | None = None,
         without: Sequence[str] = (),
         cache: int | None = None,
+        pace: float = 0.0,
         environment: Mapping[str, str] | None = None,
     ) -> Hand:
-        """Start a worker; returns before it polls. `environment` is added to the stack's."""
+        """Start a worker; returns before it polls.
+
+        Args:
+            queue: its task queue.
+            strike: where it dies or freezes.
+            without: names of `PROTECTIONS` that it does without.
+            cache: workflows that it keeps in memory; with 0 every workflow task replays.
+            pace: seconds by which it holds up each activity.
+            environment: added to the stack's.
+        """
         own = {"LABELBRIDGE_TEMPORAL__TASK_QUEUE": queue, "LABELBRIDGE_TEMPORAL__STICKY_TIMEOUT": STICKY}
         own |= {"LABELBRIDGE_LOG_FORMAT": "json", **(environment or {})}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -115,10 +125,11 @@ class Yard:
             self._count += 1
             log = self._logs / f"{queue}-{self._count}.log"
             order: dict[str, Any] = {
-                "environment": {**kept, **self._stack.environment("worker"), **own},
+                "environment": {**kept, **self.stack.environment("worker"), **own},
                 "log": str(log),
             }
-            order |= {"without": list(without), "cache": cache, "strike": asdict(strike) if strike else None}
+            order |= {"without": list(without), "cache": cache, "pace": pace}
+            order |= {"strike": asdict(strike) if strike else None}
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.write(json.dumps(order) + "\n")

@@ -1,0 +1,46 @@
+"""What a person can do in Azure's portals past Labelbridge. Blocking."""
+
+import time
+
+from labelbridge.local.api import LABELING_VERSION
+from labelbridge.local.seed import ADMIN
+from labelbridge.local.studios import is_open
+from labelbridge.model import Studio
+from tests.faults.witness import Witness
+
+PATIENCE = 30.0
+"""Seconds until a gate is taken for stuck; the local Azure's are two seconds late at most."""
+
+
+def resume_job(witness: Witness) -> None:
+    """People may label in Azure ML."""
+    caller = witness.tenant.caller(ADMIN)
+    caller.arm("POST", f"{witness.job.resource_id}/resume", version=LABELING_VERSION)
+
+
+def lock_language(witness: Witness) -> None:
+    """People may not label in Language any more, once that has taken effect."""
+    name = f"/{witness.project.ref.name}"
+    caller, endpoint = witness.tenant.caller(ADMIN), witness.tenant.language_endpoint
+    body = caller.language("GET", endpoint, name).body
+    kept = (
+        "projectName",
+        "projectKind",
+        "storageInputContainerName",
+        "language",
+        "multilingual",
+        "description",
+    )
+    changed = {key: body[key] for key in kept if key in body}
+    changed["settings"] = {**(body.get("settings") or {}), "isLabelingLocked": True}
+    caller.language("PATCH", endpoint, name, changed)
+    deadline = time.monotonic() + PATIENCE
+    while is_open(witness.evidence.studios[Studio.LANGUAGE]):
+        assert time.monotonic() < deadline, "Language does not shut"
+        time.sleep(0.1)
+
+
+def swap_gates(witness: Witness) -> None:
+    """Language is shut and Azure ML opened: at no moment are both open."""
+    lock_language(witness)
+    resume_job(witness)

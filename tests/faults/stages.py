@@ -1,0 +1,118 @@
+"""What a project lives through under fault: the operations, how each is interrupted, and in which order.
+
+Prevents a crash matrix that knows only the happy way: an undo and a recovery are operations too, so
+there are stages that are cancelled or terminated at a step, and their activities are struck as well.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from labelbridge.model import Studio
+from labelbridge.plans import Step
+
+IN_PARTS = {"LABELBRIDGE_LABELS__SHARD_DOCUMENTS": "4"}
+"""Azure ML's rows are then read in several parts, as those of a large project are."""
+MOVED = ("I1", "I2", "I3", "I4")
+CANCEL, TERMINATE = "cancel", "terminate"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of operation in a life."""
+
+    name: str
+    kind: str
+    witnessed: tuple[str, ...] = MOVED
+    """What a run of it must have witnessed, or it is void."""
+    to: Studio | None = None
+    stop: str | None = None
+    """`cancel` or `terminate`: how the operation is stopped, so that its undo or recovery is struck too."""
+    at: Step | None = None
+    """The step at which it is stopped; its end if it never comes to that step."""
+    during: str | None = None
+    """More exactly: while this activity runs."""
+    waiting: bool = False
+    """More exactly: while it waits at that step, and no activity runs."""
+    snapshot: bool = False
+    """A training on the labels of the last sync."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    drifted: bool = False
+    """Before it somebody swapped both gates by hand."""
+    pace: float = 0.0
+    """Seconds by which each activity is held up, so that no step passes unseen."""
+
+    @property
+    def may_fail(self) -> bool:
+        """True if the operation is not expected to commit."""
+        return self.stop is not None
+
+
+def _stages() -> Iterator[Stage]:
+    to_azureml, to_language = ("switch", MOVED, Studio.AZUREML), ("switch", MOVED, Studio.LANGUAGE)
+    synced, trained, imported = ((*MOVED, "I6"), (*MOVED, "I5"), ("I3",))
+    yield Stage("connect", "connect")
+    yield Stage("connect undone", "connect", stop=CANCEL, at=Step.LINK)
+    yield Stage("connect undone early", "connect", stop=CANCEL, at=Step.GATE_JOB, waiting=True)
+    yield Stage("connect terminated", "connect", stop=TERMINATE, at=Step.LINK)
+    yield Stage("to azureml", *to_azureml)
+    yield Stage("to azureml undone", *to_azureml, stop=CANCEL, at=Step.DRAIN)
+    yield Stage("to azureml terminated", *to_azureml, stop=TERMINATE, at=Step.DRAIN)
+    yield Stage("to azureml terminated late", *to_azureml, stop=TERMINATE, at=Step.LOOK_AGAIN)
+    yield Stage("to language", *to_language)
+    yield Stage("to language undone", *to_language, stop=CANCEL, at=Step.DELIVER)
+    yield Stage("to language terminated", *to_language, stop=TERMINATE, at=Step.DELIVER, pace=0.2)
+    yield Stage("sync", "sync", synced)
+    yield Stage("sync in parts", "sync", synced, environment=IN_PARTS)
+    yield Stage("train", "train", trained)
+    yield Stage("train on a snapshot", "train", trained, snapshot=True)
+    yield Stage("train undone", "train", stop=CANCEL, at=Step.TRAIN)
+    yield Stage("train terminated", "train", stop=TERMINATE, at=Step.TRAIN)
+    yield Stage("import", "import", imported)
+    yield Stage("import in parts", "import", imported, environment=IN_PARTS)
+    yield Stage("import undone", "import", imported, stop=CANCEL, during="await_import", pace=0.2)
+    yield Stage("import terminated", "import", (), stop=TERMINATE, during="await_import", pace=0.2)
+    yield Stage("reconcile", "reconcile", drifted=True)
+    yield Stage("disconnect", "disconnect")
+    yield Stage("disconnect terminated", "disconnect", stop=TERMINATE, at=Step.UNLINK, pace=0.2)
+
+
+STAGES = {stage.name: stage for stage in _stages()}
+CHAINS: tuple[tuple[str, ...], ...] = (
+    (
+        "connect",
+        "to azureml",
+        "sync",
+        "sync in parts",
+        "train on a snapshot",
+        "train",
+        "train undone",
+        "to language undone",
+        "to language",
+        "to azureml undone",
+        "to azureml",
+        "disconnect",
+    ),
+    (
+        "connect",
+        "reconcile",
+        "to azureml terminated",
+        "to azureml terminated late",
+        "train terminated",
+        "to language terminated",
+        "disconnect terminated",
+    ),
+    ("connect undone",),
+    ("connect undone early",),
+    ("connect terminated",),
+    ("import",),
+    ("import in parts",),
+    ("import undone",),
+    ("import terminated",),
+)
+"""Lives: each stage needs those before it."""
+
+
+def interrupted(name: str, stop: str, step: Step) -> Stage:
+    """A stage that is cancelled or terminated at one of its steps."""
+    label = f"{name}: {stop} at {step.name.lower()}"
+    return replace(STAGES[name], name=label, stop=stop, at=step, pace=0.2, witnessed=())

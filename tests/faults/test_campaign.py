@@ -1,0 +1,136 @@
+"""The campaign in short, and what holds it honest: its plan comes from the seed, its judge is not blind."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import Order, run
+from tests.faults.campaign_judge import Meddling, judge
+from tests.faults.campaign_plan import LATE, life, weather
+from tests.faults.legal import Ideal, story
+from tests.faults.recording import AZUREML, Ask, Line, Recording, Write
+
+SEED = 20
+OVERALL = {
+    "kill worker",
+    "pause worker",
+    "kill temporal",
+    "kill azurite",
+    "kill azure",
+    "take role",
+    "status",
+    "reset_before",
+    "reset_after",
+    "delay",
+    "drop",
+    "duplicate",
+    "stale",
+    "hang",
+    "hang_after",
+}
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another() -> None:
+    assert life(7, 3) == life(7, 3)
+    assert life(7, 3) != life(8, 3)
+    assert list(itertools.islice(weather(7), 50)) == list(itertools.islice(weather(7), 50))
+
+
+def test_a_long_campaign_has_every_sort_of_fault_and_holds_no_effect_longer_than_the_margin() -> None:
+    strikes = list(itertools.islice(weather(SEED), 3000))
+    assert {strike.sort for strike in strikes} == OVERALL
+    late = [s for s in strikes if s.method not in ("GET", "*") and s.sort in ("delay", "duplicate")]
+    assert late
+    assert all(dict(strike.fields)["seconds"] <= LATE for strike in late)
+
+
+def _opened_by_hand(story: Ideal, *, shut: bool) -> tuple[Recording, Meddling]:
+    """Somebody resumes the gated job of a project that is labelled in Language, and somebody labels there."""
+    story.connect()
+    story.write("d1", "Lisbon")
+    opened = story._line(AZUREML, "opened")
+    line = story._line(AZUREML, "write", "d2", ("Oslo",))
+    story.labels[AZUREML]["d2"] = ("Oslo",)
+    story.writes.append(Write(AZUREML, "d2", ("Oslo",), story._now(), line.sequence))
+    if shut:
+        story._line(AZUREML, "closed")
+    return story.recording(), Meddling(opened={opened.sequence})
+
+
+def test_a_gate_that_a_person_opened_and_that_was_shut_again_is_no_violation() -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=True)
+    assert judge(recording, meddling).violations == []
+    assert judge(recording, Meddling()).violated >= {"I1", "I2"}
+
+
+def test_a_gate_that_a_person_opened_and_nobody_shut_is_a_violation() -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=False)
+    assert "I1" in judge(recording, meddling).violated
+
+
+def test_what_was_labelled_through_a_persons_gate_must_still_be_somewhere() -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=True)
+    gone = replace(recording, final=replace(recording.final, azureml={}))
+    assert judge(gone, meddling).violated == {"I2"}
+
+
+def test_a_second_opening_by_labelbridge_beside_a_persons_gate_is_a_violation() -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=True)
+    last = recording.log[-1]
+    again = (
+        Line(last.sequence + 1, AZUREML, last.subject, "opened", last.at + 1),
+        Line(last.sequence + 2, AZUREML, last.subject, "closed", last.at + 2),
+    )
+    assert "I1" in judge(replace(recording, log=(*recording.log, *again)), meddling).violated
+
+
+def test_what_was_labelled_through_a_persons_gate_counts_once_its_studio_is_active() -> None:
+    ideal = Ideal()
+    ideal.connect()
+    opened = ideal._line(AZUREML, "opened")
+    line = ideal._line(AZUREML, "write", "d2", ("Oslo",))
+    ideal.labels[AZUREML]["d2"] = ("Oslo",)
+    ideal.writes.append(Write(AZUREML, "d2", ("Oslo",), ideal._now(), line.sequence))
+    ideal.switch()
+    ideal.log.pop()  # it was open already, so nothing was logged when Labelbridge opened it
+    ideal.sync()
+    assert judge(ideal.recording(), Meddling(opened={opened.sequence})).violations == []
+
+
+def test_an_operation_that_nobody_was_told_of_is_a_violation() -> None:
+    recording = story()
+    told = [ask for ask in recording.asks if ask.kind != "sync"]
+    assert "I3" in judge(replace(recording, asks=tuple(told)), Meddling()).violated
+
+
+def test_an_accepted_request_that_left_no_entry_is_a_violation_unless_it_was_terminated_by_hand() -> None:
+    recording = story()
+    end = recording.trail[-1].ended_at
+    lost = Ask("sync", end, end + 1, "99-sync", "terminated")
+    asked = replace(recording, asks=(*recording.asks, lost))
+    assert "I3" in judge(asked, Meddling()).violated
+    assert judge(asked, Meddling(terminated={"99-sync": ("sync", end)})).violations == []
+
+
+def test_meddling_and_recording_can_be_saved_and_judged_again(tmp_path: Path) -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=False)
+    meddling.terminated["7-sync"] = ("sync", 1.5)
+    recording.save(tmp_path / "recording.json")
+    meddling.save(tmp_path / "meddling.json")
+    again = judge(Recording.load(tmp_path / "recording.json"), Meddling.load(tmp_path / "meddling.json"))
+    assert again.violations == judge(recording, meddling).violations
+
+
+@pytest.mark.timeout(900)
+def test_a_short_campaign_holds(tmp_path: Path) -> None:
+    """Connect, one move and disconnect of a project, under faults all the time."""
+    order = Order(
+        seed=SEED, operations=2, minutes=3, width=1, project=None, moves=1, great_every=40, small_every=6
+    )
+    report = run(order, tmp_path)
+    assert report.bad == []
+    assert report.outcomes
+    assert report.operations >= 2
+    assert report.struck, "a campaign without faults proves nothing"

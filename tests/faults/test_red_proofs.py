@@ -1,0 +1,22 @@
+"""Every protection is needed: with it taken out, the checker (or the exactly-once check) turns red.
+
+The situations in which all is well because nothing was taken out are in `make crashes`.
+"""
+
+import asyncio
+
+import pytest
+
+from tests.faults.lives import Setting
+from tests.faults.scenarios import PROOFS
+
+
+@pytest.mark.timeout(600)
+async def test_a_product_without_one_of_its_protections_violates_an_invariant(setting: Setting) -> None:
+    found = await asyncio.gather(*(PROOFS[name].ill(setting) for name in QUICK))
+    unmissed = [name for name, violations in zip(QUICK, found, strict=True) if not violations]
+    assert not unmissed, "nobody missed: " + ", ".join(unmissed)
+
+
+QUICK = ("settle wait", "etag", "read-back", "gate on continue-as-new", "ledger")
+"""Those whose situation comes about in one or two operations, however busy the machine is."""
