@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from activities import _preflight_commands as commands
 from activities._preflight_codes import FindingCode
-from activities._preflight_facts import CannotCheckError, Facts, error, fine, warning
+from activities._preflight_facts import COUNTED, CannotCheckError, Facts, error, fine, warning
 from labelbridge.azure import roles
 from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.languages import azureml_language
@@ -111,7 +111,8 @@ async def documents(facts: Facts) -> list[Finding]:
         message = f"{account}/{container} has no non-empty .txt blob at its root, or does not exist."
         command = commands.upload_documents(account, container)
         return [error(FindingCode.DOCUMENTS_MISSING, message, command)]
-    return [fine(FindingCode.DOCUMENTS_MISSING, f"{count} documents in {account}/{container}.")]
+    many = "or more " if count >= COUNTED else ""
+    return [fine(FindingCode.DOCUMENTS_MISSING, f"{count} {many}documents in {account}/{container}.")]
 
 
 async def storage(facts: Facts) -> list[Finding]:

@@ -6,6 +6,7 @@ its own (`CannotCheckError`) in every check that needs it, and the other checks 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from activities import _preflight_commands as commands
@@ -30,6 +31,8 @@ from labelbridge.model import (
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
+COUNTED = 5000
+"""Documents that the preflight counts: what a page of Azure's listing holds."""
 _T = TypeVar("_T")
 
 
@@ -194,12 +197,18 @@ class Facts:
         return (arm_name(storage), project.container) if project and storage else None
 
     async def documents(self, account: str, container: str) -> int:
-        """How many documents Language would find: non-empty .txt blobs at the container's root."""
+        """How many documents Language would find: non-empty .txt blobs at the container's root.
+
+        At most `COUNTED`: a container is not listed to its end only to say that it is not empty.
+        """
 
         async def read() -> int:
             count = 0
-            async for blob in self.session.blobs(account).each(container):
-                count += blob.size > 0 and "/" not in blob.name and blob.name.casefold().endswith(".txt")
+            async with aclosing(self.session.blobs(account).each(container)) as blobs:
+                async for blob in blobs:
+                    count += blob.size > 0 and "/" not in blob.name and blob.name.casefold().endswith(".txt")
+                    if count >= COUNTED:
+                        break
             return count
 
         linked = await self.storage()

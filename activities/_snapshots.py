@@ -4,7 +4,6 @@ Prevents a step whose memory grows with the project: rows pass one by one from a
 only counts are held.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -22,22 +21,6 @@ from labelbridge.model.steps import SnapshotOrder
 from labelbridge.registry import Registry
 
 Rows = Iterable[LabeledDocument | Quarantined]
-
-
-def labels_digest(rows: Iterable[LabeledDocument]) -> str:
-    """sha256 of the labels alone, from rows sorted by document.
-
-    A document labelled with nothing counts as not labelled: Language lists a document without labels
-    and one that nobody labelled in the same way, so telling them apart would make equal labels look
-    different.
-    """
-    digest = hashlib.sha256()
-    encode = msgspec.json.Encoder().encode
-    for row in rows:
-        if row.spans or row.classes:
-            digest.update(encode((row.document, sorted(row.spans), sorted(row.classes))))
-            digest.update(b"\n")
-    return digest.hexdigest()
 
 
 class SnapshotStore:
@@ -107,7 +90,7 @@ class SnapshotStore:
         """The reference of a stored snapshot, from its content; `snapshot_unknown` if there is none."""
         with await self.open(project, snapshot_id) as file:
             found = await in_thread(lambda: snapshot.verify(file))
-            digest = await in_thread(lambda: labels_digest(snapshot.stored_rows(file)))
+            digest = await in_thread(lambda: snapshot.labels_digest(file))
         return SnapshotRef(
             id=snapshot_id,
             source="merged",
@@ -133,7 +116,7 @@ def _write(
     totals = sieve.totals()
     if totals.written != made.documents:
         raise AssertionError(f"{totals.written} rows passed and {made.documents} were written")
-    return made, labels_digest(snapshot.stored_rows(file)), totals
+    return made, snapshot.labels_digest(file), totals
 
 
 def readable(rows: Rows) -> Iterator[LabeledDocument]:

@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.deliveries import OWN_FOLDER
 from labelbridge.azure.azureml import LabelingJob
 from labelbridge.azure.session import AzureSession
+from labelbridge.drift import PROJECT_TAG
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels.language_project import LanguageProjectFile
 from labelbridge.model import JobRef, ProjectKind
@@ -96,9 +97,8 @@ class Connections:
         store = next(s for s in await workspace.datastores() if s.name == order.datastore)
         blobs = self._session.blobs(store.account)
         data = text.encode()
-        path = (
-            f"{OWN_FOLDER}{order.request.job.name}/instructions-{hashlib.sha256(data).hexdigest()[:16]}.txt"
-        )
+        # Not .txt: the job's data asset covers the container, and every .txt in it is taken for a document.
+        path = f"{OWN_FOLDER}{order.request.job.name}/instructions-{hashlib.sha256(data).hexdigest()[:16]}.md"
         await blobs.create(order.container, path, data)
         return blobs.url(order.container, path)
 
@@ -107,7 +107,7 @@ class Connections:
             categories = LanguageProjectFile.open(data, order.template).categories
         entities = order.kind is ProjectKind.ENTITIES
         multi = order.kind is ProjectKind.MULTI_LABEL
-        tags = {OWNER_TAG: order.operation_id, "labelbridge-project": order.project.key}
+        tags = {OWNER_TAG: order.operation_id, PROJECT_TAG: order.project.key}
         if order.request.vendor:
             tags["labelbridge-vendor"] = order.request.vendor
         properties: dict[str, object] = {

@@ -4,8 +4,10 @@ Every step here may run twice because it writes only content that is named by it
 conversion that the first attempt to finish has written.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
+from datetime import timedelta
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -18,13 +20,16 @@ from labelbridge._threads import in_thread
 from labelbridge.azure.session import AzureSession
 from labelbridge.catalog import Catalog
 from labelbridge.labels import cuts, lines, shards
-from labelbridge.labels.azureml_jsonl import RowReader, documents_named
+from labelbridge.labels._azureml_blocks import BlockReader
+from labelbridge.labels.azureml_jsonl import documents_named
 from labelbridge.labels.offsets import Texts
-from labelbridge.model import SnapshotRef
 from labelbridge.model.steps import Exported, ShardOrder, ShardPlan
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
+_STALE = timedelta(days=2)
+"""Parts that nobody has written to for so long belong to an operation that was cut off: a project has one
+operation at a time, and each of its steps ends long before (`timing.step_patience`)."""
 _INPUT, _CATALOG = "rows.jsonl", "catalog.sqlite"
 
 
@@ -48,10 +53,11 @@ class Conversions:
         named = documents_named(lines.read(file), datastore=plan.datastore)
         async with measured(blobs, plan.container, self._registry, named) as texts:
             rows = self._reader(plan, texts).read_file(file, plan.source)
-            return Exported(snapshot=await self._snapshots.keep(rows, plan.keep))
+            kept = await self._snapshots.keep(rows, plan.keep)
+            return Exported(snapshot=kept, catalog=texts.etag)
 
-    def _reader(self, plan: ShardPlan, texts: Texts, *, repeats: bool = False) -> RowReader:
-        return RowReader(
+    def _reader(self, plan: ShardPlan, texts: Texts, *, repeats: bool = False) -> BlockReader:
+        return BlockReader(
             kind=plan.keep.kind,
             unit=self._settings.labels.offset_unit,
             texts=texts,
@@ -62,7 +68,9 @@ class Conversions:
 
     async def _stage(self, file: BinaryIO, plan: ShardPlan, bounds: tuple[tuple[int, int], ...]) -> ShardPlan:
         """Put the input and the catalog where all parts find them; what changed is forgotten once, here."""
-        made = plan.model_copy(update={"prefix": uuid4().hex, "bounds": bounds})
+        folder = hashlib.sha256(plan.keep.project.key.encode()).hexdigest()[:16]
+        await self._registry.drop_stale_shards(folder, _STALE)
+        made = plan.model_copy(update={"prefix": f"{folder}/{uuid4().hex}", "bounds": bounds})
         blobs = self._session.blobs(plan.account)
         async with Catalog.opened(blobs, plan.container, self._registry) as catalog:
             await catalog.refresh()
@@ -96,7 +104,7 @@ class Conversions:
             await self._registry.put_shard(result, out)
 
     @activity.defn(name="join_shards")
-    async def join_shards(self, plan: ShardPlan) -> SnapshotRef:
+    async def join_shards(self, plan: ShardPlan) -> Exported:
         """Join the parts into the snapshot that one step would have made. May run twice: by content."""
         with ExitStack() as stack:
             file = stack.enter_context(await self._registry.open_shard(f"{plan.prefix}/{_INPUT}"))
@@ -118,7 +126,7 @@ class Conversions:
                 with await self._registry.open_shard(_news(plan, number)) as news:
                     await catalog.learn(_lines(news))
             await catalog.save()
-        return kept
+            return Exported(snapshot=kept, catalog=catalog.etag)
 
     @activity.defn(name="drop_shards")
     async def drop_shards(self, plan: ShardPlan) -> None:

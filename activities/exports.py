@@ -20,6 +20,7 @@ from labelbridge.azure.assets import resolve_asset
 from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
+from labelbridge.events.exports import Exports as KnownExports
 from labelbridge.labels.language_project import LanguageProjectFile
 from labelbridge.model import JobRef, SnapshotRef, Studio, arm_name
 from labelbridge.model.steps import Exported, ExportOrder, ShardPlan, SnapshotOrder, VerifyOrder
@@ -48,12 +49,18 @@ class Exports:
     """Steps that read labels out of a studio."""
 
     def __init__(
-        self, session: AzureSession, registry: Registry, settings: Settings, conversions: Conversions
+        self,
+        session: AzureSession,
+        registry: Registry,
+        settings: Settings,
+        conversions: Conversions,
+        known: KnownExports,
     ) -> None:
         """Clients are injected; nothing is global."""
         self._session = session
         self._snapshots = SnapshotStore(registry)
         self._conversions = conversions
+        self._known = known
         self._settings = settings
         self._poll = settings.timing.poll.total_seconds()
 
@@ -156,6 +163,7 @@ class Exports:
                 raise LabelbridgeError("not_yet", f"{path} of the export is not visible yet.")
             _end_line(file)
             sources[path] = head.etag
+            await self._known.note(place.account, place.container, path)
         return asset.uri, sources
 
     async def _only_datastore(self, job: JobRef, account: str, container: str) -> str | None:

@@ -29,7 +29,8 @@ class Gates:
         """Open or shut a gate and read it back; returns when it was seen so (UTC).
 
         May run twice: the order names an absolute state. Raises `source_open` (final for this order)
-        if the gate of the other studio is open and must be shut first.
+        if the gate of the other studio is open and must be shut first, `job_gone` or `project_unknown`
+        if there is nothing to open or shut.
         """
         if order.open:
             await self._refuse_two_open(order)
@@ -61,8 +62,7 @@ class Gates:
         if order.studio is Studio.AZUREML:
             if order.job is None:
                 raise LabelbridgeError("not_connected")
-            workspace = self._session.workspace(order.job.workspace)
-            await (workspace.resume if order.open else workspace.pause)(order.job.name)
+            await self._send_to_azureml(order.job, open_=order.open)
             return
         path: str | Keep | None = Keep.KEEP
         if order.unlink:
@@ -71,6 +71,17 @@ class Gates:
             path = self._settings.azure.aml_project_path.format(job_resource_id=order.job.resource_id)
         language = self._session.language(order.project.language_resource)
         await language.set_gate(order.project.name, locked=not order.open, aml_project_path=path)
+
+    async def _send_to_azureml(self, job: JobRef, *, open_: bool) -> None:
+        workspace = self._session.workspace(job.workspace)
+        try:
+            await (workspace.resume if open_ else workspace.pause)(job.name)
+        except LabelbridgeError as error:
+            if error.data.get("status") == "404" and await workspace.job(job.name) is None:
+                raise LabelbridgeError(
+                    "job_gone", f"The labeling job {job.name} is gone from its workspace."
+                ) from error
+            raise
 
     async def _is_open(self, studio: Studio, project: ProjectRef, job: JobRef | None) -> bool | None:
         """Whether people can label; None if the studio has no such project or job."""

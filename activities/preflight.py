@@ -82,6 +82,7 @@ CHECKS: Mapping[OperationKind, tuple[Check, ...]] = {
     ),
     OperationKind.DISCONNECT: _PAIR,
     OperationKind.RECOVER: (checks.project, *_ACCESS),
+    OperationKind.RECONCILE: (checks.project, *_ACCESS),
 }
 """Which checks an operation takes. Those about a labeling job find nothing where none is meant."""
 

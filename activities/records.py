@@ -6,12 +6,14 @@ it wanted to write, an earlier attempt of its own was applied and it reports suc
 
 from temporalio import activity
 
+from activities.events_out import Announcer
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
     AuditEntry,
     Claim,
     JobRef,
+    Phase,
     ProjectRef,
     ProjectStatus,
     Record,
@@ -34,10 +36,13 @@ from labelbridge.settings import Settings
 class Records:
     """Steps on the record."""
 
-    def __init__(self, session: AzureSession, registry: Registry, settings: Settings) -> None:
+    def __init__(
+        self, session: AzureSession, registry: Registry, announcer: Announcer, settings: Settings
+    ) -> None:
         """Clients are injected; nothing is global."""
         self._session = session
         self._registry = registry
+        self._announcer = announcer
         self._settings = settings
 
     @activity.defn(name="inspect")
@@ -48,8 +53,12 @@ class Records:
 
     @activity.defn(name="begin")
     async def begin(self, order: OperationOrder) -> Begin:
-        """What an operation needs to begin: margins, status, record. May run twice: it only reads."""
+        """What an operation needs to begin: margins, status, record; tells that it has begun.
+
+        May run twice: it reads, and the event's id is the operation's.
+        """
         stored, known = await self._look(order.project)
+        await self._announcer.begun(order)
         timing = Timing.model_validate(self._settings.timing.model_dump())
         status = ProjectStatus.of(order.project, stored.record if stored else None, known=known)
         return Begin(timing=timing, status=status, stored=stored)
@@ -114,7 +123,7 @@ class Records:
             if error.code != "record_conflict":
                 raise
             standing = await self._registry.load(record.project)
-            if standing is None or standing.record != record:
+            if standing is None or not _is_written(record, standing.record):
                 raise
             return standing
 
@@ -136,9 +145,27 @@ class Records:
 
     @activity.defn(name="announce")
     async def announce(self, entry: AuditEntry) -> None:
-        """Write the audit entry. May run twice: one blob per operation, never overwritten."""
+        """Write the audit entry, the marker of the latest labels and the events.
+
+        May run twice: one blob per operation, never overwritten; see `Announcer` for the others.
+        """
         await self._registry.audit(entry)
+        await self._announcer.ended(entry)
 
 
 def _first_record(intent: Intent) -> Record:
     return Record(project=intent.project, kind=intent.kind, updated_at=intent.transition.started_at)
+
+
+def _is_written(wanted: Record, standing: Record) -> bool:
+    """True if `wanted` stands there, or was committed there and somebody edited the record since.
+
+    Only the operation itself commits its transition: to take that for a conflict would undo what is
+    committed.
+    """
+    if standing == wanted:
+        return True
+    ours, theirs = wanted.transition, standing.transition
+    if ours is None or theirs is None or ours.operation_id != theirs.operation_id:
+        return False
+    return ours.phase is theirs.phase is Phase.COMMITTED

@@ -18,6 +18,7 @@ from labelbridge.model.steps import (
     JobTicket,
     TrainingOutcome,
     TrainingProgress,
+    TrainingsToCancel,
     TrainOrder,
 )
 from labelbridge.settings import Settings
@@ -66,6 +67,26 @@ class Training:
         job = await language.job(ticket.project.name, "train", ticket.job_id)
         if job.status in ("notStarted", "running"):
             await language.cancel_training(ticket.project.name, ticket.job_id)
+
+    @activity.defn(name="cancel_trainings")
+    async def cancel_trainings(self, order: TrainingsToCancel) -> int:
+        """Cancel what a terminated training left running; returns how many jobs that were.
+
+        May run twice: a job that is being cancelled or has ended is left alone.
+        """
+        language = self._session.language(order.project.language_resource)
+        if await language.project(order.project.name) is None:
+            return 0
+        running = [
+            job
+            for job in await language.training_jobs(order.project.name)
+            if job.model_label == order.model
+            and job.created >= order.since
+            and job.status in ("notStarted", "running")
+        ]
+        for job in running:
+            await language.cancel_training(order.project.name, job.id)
+        return len(running)
 
     @activity.defn(name="training_outcome")
     async def training_outcome(self, order: TrainOrder) -> TrainingOutcome:

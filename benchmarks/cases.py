@@ -96,10 +96,9 @@ class _Beside:
 
     def read(self, document: str) -> bytes | None:
         """The document's bytes."""
-        wanted = f"/{document}"
         for line in self._lines:
             row = _text.decode(line)
-            if row.image_url.endswith(wanted):
+            if row.image_url.endswith(document):
                 return row.text.encode()
         return None
 

@@ -37,7 +37,7 @@ TIMING = {
 TIMING |= {"STEP_PATIENCE": "PT60M", "DRAIN_DEADLINE": "PT30M"}
 """The real deadlines, since a large body takes longer to send; no sync waits for any of them."""
 PARALLEL = 256
-"""Uploads at once: the local Blob store saves its whole index for each batch of writes."""
+"""Uploads at once."""
 
 
 class Corpus:
@@ -106,7 +106,7 @@ async def timed_sync(
     began = time.monotonic()
     snapshot = await bridge.sync(project.ref)
     seconds = time.monotonic() - began
-    print(f"\n## {title}: {seconds:.1f} s\n")
+    print(f"\n## {title}: {seconds:.1f} s, load {os.getloadavg()[0]:.0f}\n")
     print(
         f"{snapshot.documents:,} documents, {snapshot.labels:,} labels, {snapshot.quarantined} quarantined."
     )

@@ -4,7 +4,13 @@ import asyncio
 from datetime import timedelta
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.exceptions import (
     ApplicationError,
     CancelledError,
@@ -14,11 +20,27 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from labelbridge import names
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import Accepted, ErrorInfo, OperationResult, Progress, ProjectRef
+from labelbridge.model import Accepted, ErrorInfo, OperationResult, Progress, ProjectRef, ProjectStatus
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
+PASSING = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+"""Answers after which nothing is known, or an entity was just ending: the same call is made again."""
 _NOT_STARTED_PAUSE = 0.25
 """An accepted operation that waits its turn has no workflow yet; it is looked for this often (s)."""
+_LOOKS = 40
+"""Looks (ten seconds) after which its entity is asked whether it knows the operation at all."""
 
 
 def as_error(cause: BaseException | None) -> LabelbridgeError:
@@ -75,7 +97,8 @@ class OperationHandle:
             timeout: seconds or a timedelta; None waits for ever. The operation goes on when it ends.
 
         Raises:
-            LabelbridgeError: how the operation failed, or `wait_timeout`.
+            LabelbridgeError: how the operation failed, `wait_timeout`, or `operation_unknown` if nobody knows
+                it, which after a loss of Temporal's database is true of what had not begun.
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         try:
@@ -84,15 +107,47 @@ class OperationHandle:
             raise LabelbridgeError("wait_timeout", data={"operation_id": self.operation_id}) from error
 
     async def _result(self) -> OperationResult:
+        looks = 0
         while True:
             try:
                 return await self._workflow.result()
             except WorkflowFailureError as error:
                 raise as_error(error.cause) from error
             except RPCError as error:
-                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE):
+                if error.status not in PASSING:
                     raise LabelbridgeError("temporal_unreachable", str(error)) from error
+                looks += error.status is RPCStatusCode.NOT_FOUND
+            if looks and looks % _LOOKS == 0 and await self._is_lost():
+                raise LabelbridgeError(
+                    "operation_unknown",
+                    f"{self.operation_id} neither waits nor runs, and Temporal does not remember it.",
+                    data={"operation_id": self.operation_id},
+                )
             await asyncio.sleep(_NOT_STARTED_PAUSE)
+
+    async def _is_lost(self) -> bool:
+        """True if the project's entity knows nothing of an operation that has no workflow.
+
+        Temporal's memory was lost, or the id is of no operation: the wait would never end.
+        """
+        entity = self._client.get_workflow_handle(self.project.workflow_id)
+        try:
+            seen: ProjectStatus = await entity.query(
+                names.STATUS, result_type=ProjectStatus, rpc_timeout=_QUERY_TIMEOUT
+            )
+            waiting = {one.operation_id for one in seen.queued}
+            if self.operation_id in waiting | {seen.running.operation_id if seen.running else ""}:
+                return False
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                return False  # no worker answers: nothing is known
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return False
+        try:  # it may have begun, and ended, since it was last looked for
+            await self._workflow.describe(rpc_timeout=_QUERY_TIMEOUT)
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return False
 
     async def progress(self) -> Progress | None:
         """The live timeline; None while the operation waits its turn or no worker answers."""

@@ -1,5 +1,7 @@
 """What a client can read from the record store by itself, when no worker answers."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, BinaryIO
 
 import msgspec
@@ -7,8 +9,18 @@ import msgspec
 from labelbridge.azure.language_models import LanguageProject
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
+from labelbridge.events.stores import Stores
 from labelbridge.labels.manifest import Manifest
-from labelbridge.model import AuditEntry, BlobRef, ProjectRef, ProjectStatus, arm_name
+from labelbridge.model import (
+    AuditEntry,
+    BlobRef,
+    Drift,
+    DriftPolicy,
+    ProjectRef,
+    ProjectStatus,
+    arm_name,
+)
+from labelbridge.reconciling import Reconciler
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
@@ -17,6 +29,13 @@ def _registry(session: AzureSession, settings: Settings) -> Registry:
     if not settings.registry.account:
         raise LabelbridgeError("settings_invalid", "registry.account: the storage account of the record")
     return Registry(session.blobs(settings.registry.account), settings.registry.container)
+
+
+@asynccontextmanager
+async def stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The outbox, subscribers, markers and policies of the record store."""
+    async with AzureSession(settings) as session:
+        yield Stores.of(session, settings)
 
 
 async def status(settings: Settings, project: ProjectRef) -> ProjectStatus:
@@ -34,6 +53,23 @@ async def statuses(settings: Settings) -> list[ProjectStatus]:
             ProjectStatus.of(record.project, record, known=True)
             for record in await _registry(session, settings).records()
         ]
+
+
+async def drift(settings: Settings, project: ProjectRef, policy: DriftPolicy | None) -> tuple[Drift, ...]:
+    """How a project differs from its record; `not_connected` or `project_unknown` if it has none."""
+    async with AzureSession(settings) as session:
+        reconciler = Reconciler(session, _registry(session, settings), settings)
+        seen = await reconciler.look(project, policy)
+    if seen.stored is None:
+        code = "not_connected" if seen.known else "project_unknown"
+        raise LabelbridgeError(code, f"{project.name} has no record to compare it with.")
+    return seen.drift
+
+
+async def unreadable(settings: Settings) -> tuple[LabelbridgeError, ...]:
+    """Why records that are there cannot be read."""
+    async with AzureSession(settings) as session:
+        return (await _registry(session, settings).survey())[1]
 
 
 async def history(settings: Settings, project: ProjectRef) -> list[AuditEntry]:

@@ -20,7 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from labelbridge import names
-from labelbridge._handle import as_error
+from labelbridge._handle import PASSING, as_error
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Accepted, JobRef, Model, ProjectRef, ProjectStatus, Submission
 from labelbridge.model.steps import EntityState
@@ -30,20 +30,9 @@ N = TypeVar("N", bound=Model)
 _ATTEMPT = timedelta(seconds=5)
 """How long one attempt waits for a worker's answer before the request is also left as a signal."""
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
-_REPEAT = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.NOT_FOUND,
-        RPCStatusCode.FAILED_PRECONDITION,
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.INTERNAL,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.UNKNOWN,
-    }
-)
-"""Answers after which nothing is known, or the entity was just ending: the same id is sent again."""
+_MOST_REFUSALS = 10
+"""Refusals by an operation that has ended, before the caller is told of one: the entity learns of an end
+within seconds, but a refusal that it remembers (of a request that was left as a signal) stays."""
 _CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow"})
 """The entity continues as new or ends: the next run answers."""
 
@@ -86,19 +75,22 @@ async def submit(
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     signalled = False
-    attempt = 0
+    attempt = refusals = 0
     while True:
         try:
-            return await _update(client, task_queue, project, submission)
+            return await _update(client, task_queue, project, submission, refusals)
         except WorkflowUpdateFailedError as error:
             if not _is_closing(error):
                 refusal = as_error(error.cause)
-                if not await _is_over(client, refusal):
+                if refusals >= _MOST_REFUSALS or not await _is_over(client, refusal):
                     raise refusal from error
+                refusals += 1
         except WorkflowUpdateRPCTimeoutOrCancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():  # the SDK says both with one error
+                raise asyncio.CancelledError from None
             signalled = signalled or await _signal(client, task_queue, project, submission)
         except RPCError as error:
-            if error.status not in _REPEAT:
+            if error.status not in PASSING:
                 raise LabelbridgeError("temporal_unreachable", str(error)) from error
         if deadline is not None and time.monotonic() > deadline:
             raise LabelbridgeError(
@@ -156,7 +148,10 @@ async def _has_ended(client: Client, workflow_id: str | None) -> bool:
     return description.status is not WorkflowExecutionStatus.RUNNING
 
 
-async def _update(client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> Accepted:
+async def _update(
+    client: Client, task_queue: str, project: ProjectRef, submission: Submission, refusals: int
+) -> Accepted:
+    """One Update. The server keeps a refusal by its id, so what is asked again after one has another id."""
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         names.ENTITY_WORKFLOW,
         EntityState(project=project),
@@ -169,7 +164,8 @@ async def _update(client: Client, task_queue: str, project: ProjectRef, submissi
         names.SUBMIT,
         submission,
         start_workflow_operation=start,
-        id=submission.request_id,
+        # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
+        id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
         result_type=Accepted,
         rpc_timeout=_ATTEMPT,
     )

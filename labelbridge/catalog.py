@@ -68,11 +68,27 @@ class Catalog:
         """The document's text, None if it was not measured or does not exist; raises InvalidTextError."""
         return self._measures.get(document)
 
-    async def measure(self, documents: Iterable[str]) -> int:
+    @property
+    def etag(self) -> str | None:
+        """ETag under which the catalog is stored as it is here; None if it is not."""
+        return self._etag if self._mine and not self._changed else None
+
+    async def measure(self, documents: Iterable[str], *, listed: str | None = None) -> int:
         """Bring the catalog up to date for these documents; returns how many had to be read.
 
-        One listing of the container; then what is new or changed is read, and the catalog saved.
+        One listing of the container; then what is new or changed is read, and the catalog saved. A
+        catalog that still has the ETag `listed` was held against a listing by this very operation, which
+        then is not repeated: a document that changed since is as one that changes after a listing.
         """
+        if listed is not None and listed == self.etag:
+            read = await self.measure_unknown(documents)
+        else:
+            read = await self._measure_listed(documents)
+        await self.save()
+        log.info("documents_read", account=self._blobs.account, container=self._container, count=read)
+        return read
+
+    async def _measure_listed(self, documents: Iterable[str]) -> int:
         await in_thread(lambda: self._measures.want(documents))
         page: list[tuple[str, str]] = []
         async for blob in self._blobs.each(self._container):
@@ -82,10 +98,7 @@ class Catalog:
                 page = []
         await in_thread(partial(self._measures.list, page))
         self._changed |= await in_thread(self._measures.forget_changed)
-        read = await self._read(listed=True)
-        await self.save()
-        log.info("documents_read", account=self._blobs.account, container=self._container, count=read)
-        return read
+        return await self._read(listed=True)
 
     async def measure_unknown(self, documents: Iterable[str]) -> int:
         """Read those of these documents that the catalog does not know; for one just brought up to date."""

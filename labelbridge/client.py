@@ -27,6 +27,8 @@ from labelbridge.model import (
     BlobRef,
     ConnectRequest,
     DisconnectRequest,
+    Drift,
+    DriftPolicy,
     ImportRequest,
     JobRef,
     MergePolicy,
@@ -35,6 +37,7 @@ from labelbridge.model import (
     PreflightLook,
     ProjectRef,
     ProjectStatus,
+    ReconcileRequest,
     Request,
     RunningOperation,
     SnapshotRef,
@@ -232,6 +235,21 @@ class Labelbridge:
         request = _submit.noun(DisconnectRequest, labels=labels, policy=policy)
         return await (await self.start(project, request, key=key)).result(timeout)
 
+    async def reconcile(
+        self,
+        project: str | ProjectRef,
+        *,
+        policy: DriftPolicy | None = None,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """Hold a project against its record; `result.drift` says what differed and what became of it.
+
+        `close` puts right all that can be, `report` changes nothing, None leaves it to the worker's settings.
+        """
+        request = _submit.noun(ReconcileRequest, policy=policy)
+        return await (await self.start(project, request, key=key)).result(timeout)
+
     async def import_labels(
         self,
         project: str | ProjectRef,
@@ -257,7 +275,8 @@ class Labelbridge:
         """How the project stands: from its entity, else (none, or no worker) from the record."""
         ref = self.project(project)
         seen = await _submit.status(self.client, ref)
-        if seen is not None and seen.known:
+        # A project that is being imported is not known to Language yet; only its entity knows of it.
+        if seen is not None and (seen.known or seen.running or seen.queued):
             return seen
         from labelbridge import _offline
 
@@ -268,6 +287,14 @@ class Labelbridge:
         from labelbridge import _offline
 
         return await _offline.statuses(self.settings)
+
+    async def drift(
+        self, project: str | ProjectRef, *, policy: DriftPolicy | None = None
+    ) -> tuple[Drift, ...]:
+        """How a project differs from its record now, read by this process; changes nothing."""
+        from labelbridge import _offline
+
+        return await _offline.drift(self.settings, self.project(project), policy)
 
     async def history(self, project: str | ProjectRef) -> list[AuditEntry]:
         """The project's audit trail, oldest first."""

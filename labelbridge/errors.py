@@ -62,6 +62,11 @@ CATALOGUE: Mapping[str, Kind] = {
         "Say `--sync` to carry them into Language first, or `--discard-labels`.",
     ),
     "job_claimed": Kind("The labeling job's name is taken, for ever.", "Choose another labeling job name."),
+    "job_gone": Kind(
+        "The labeling job is gone from its workspace.",
+        "Its name cannot be used again. `labelbridge disconnect PROJECT --discard-labels` parts the pair and"
+        " opens Language; the labels that were carried before are snapshots.",
+    ),
     "job_retired": Kind(
         "This labeling job was disconnected and can never be connected again.",
         "Choose another labeling job name.",
@@ -91,7 +96,7 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "lossy_export": Kind(
         "The format cannot carry all of these labels.",
-        "See the loss report; `--allow-lossy` exports without them.",
+        "`--allow-lossy` exports without them; its report (`--output json`) says what each document loses.",
     ),
     "merge_conflict": Kind(
         "Both sides changed the same documents, and the merge policy is to refuse.",
@@ -108,6 +113,11 @@ CATALOGUE: Mapping[str, Kind] = {
     "record_conflict": Kind(
         "The record was changed by somebody else.",
         "Nothing was overwritten. Run `labelbridge status`, then ask again.",
+    ),
+    "record_unreadable": Kind(
+        "The project's record, or another blob of the registry, cannot be read.",
+        "Nothing was changed. Restore the blob's last good version (blob versioning or soft delete); Labelbridge"
+        " looks again by itself.",
     ),
     "source_open": Kind(
         "The other studio's gate is open.",
@@ -138,6 +148,15 @@ CATALOGUE: Mapping[str, Kind] = {
         "The operation was terminated by hand.",
         "Labelbridge recovers the project by itself; then ask again.",
         exit_code=ExitCode.ROLLED_BACK,
+    ),
+    # Events.
+    "address_refused": Kind(
+        "A webhook's address is private, loopback, link-local or a metadata service, or not https.",
+        "Use an https address of the public internet, or allow its network: `events.allow_networks`.",
+    ),
+    "subscriber_unknown": Kind(
+        "The workers have no subscriber of this name.",
+        "Subscribers stand in the workers' settings, `events.webhooks` and `events.event_grid`.",
     ),
     # Passing.
     "throttled": Kind(
@@ -199,6 +218,32 @@ CATALOGUE: Mapping[str, Kind] = {
         "Something that was asked for is not well-formed.",
         "The message names each field.",
         exit_code=ExitCode.USAGE,
+    ),
+    "key_reused": Kind(
+        "This idempotency key was used for another request.",
+        "Repeat the first request with it, or choose another key for this one.",
+        exit_code=ExitCode.USAGE,
+    ),
+    # The console and its HTTP API.
+    "unauthenticated": Kind(
+        "Nobody is signed in.", "Sign in, or send a bearer token of the console's issuer."
+    ),
+    "sign_in_failed": Kind(
+        "The sign-in was not completed.",
+        "Sign in again; if it stays, ask whoever runs the identity provider.",
+    ),
+    "role_missing": Kind(
+        "Your role in Labelbridge does not allow this.",
+        "Ask for the app role that the message names, then sign in again.",
+    ),
+    "cross_site": Kind(
+        "The request did not come from a page of this console.",
+        "Load the page again and repeat it there; a script sends a bearer token instead of a cookie.",
+    ),
+    "too_large": Kind("The request is too large.", "Send less; a labels file goes to `/api/v1/uploads`."),
+    "not_found": Kind("There is nothing at this address.", "See `/api/v1/openapi.json` for what there is."),
+    "method_not_allowed": Kind(
+        "This address does not take this method.", "See `/api/v1/openapi.json` for what it takes."
     ),
     "not_confirmed": Kind(
         "The typed name did not match.",

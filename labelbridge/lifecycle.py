@@ -45,6 +45,7 @@ class Ask(StrEnum):
     TRAIN = "train"
     IMPORT = "import"
     DISCONNECT = "disconnect"
+    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ TABLE: Mapping[tuple[State, Ask], State | Refusal] = {
     (State.UNKNOWN, Ask.TRAIN): Refusal("project_unknown"),
     (State.UNKNOWN, Ask.IMPORT): State.UNCONNECTED,
     (State.UNKNOWN, Ask.DISCONNECT): Refusal("project_unknown"),
+    (State.UNKNOWN, Ask.RECONCILE): State.UNKNOWN,
     (State.UNCONNECTED, Ask.CONNECT): State.LANGUAGE,
     (State.UNCONNECTED, Ask.TO_LANGUAGE): Refusal("not_connected"),
     (State.UNCONNECTED, Ask.TO_AZUREML): Refusal("not_connected"),
@@ -69,6 +71,7 @@ TABLE: Mapping[tuple[State, Ask], State | Refusal] = {
     (State.UNCONNECTED, Ask.TRAIN): State.UNCONNECTED,
     (State.UNCONNECTED, Ask.IMPORT): Refusal("project_exists"),
     (State.UNCONNECTED, Ask.DISCONNECT): Refusal("not_connected"),
+    (State.UNCONNECTED, Ask.RECONCILE): State.UNCONNECTED,
     (State.LANGUAGE, Ask.CONNECT): Refusal("already_connected"),
     (State.LANGUAGE, Ask.TO_LANGUAGE): Refusal("already_active"),
     (State.LANGUAGE, Ask.TO_AZUREML): State.AZUREML,
@@ -76,6 +79,7 @@ TABLE: Mapping[tuple[State, Ask], State | Refusal] = {
     (State.LANGUAGE, Ask.TRAIN): State.LANGUAGE,
     (State.LANGUAGE, Ask.IMPORT): Refusal("project_exists"),
     (State.LANGUAGE, Ask.DISCONNECT): State.UNCONNECTED,
+    (State.LANGUAGE, Ask.RECONCILE): State.LANGUAGE,
     (State.AZUREML, Ask.CONNECT): Refusal("already_connected"),
     (State.AZUREML, Ask.TO_LANGUAGE): State.LANGUAGE,
     (State.AZUREML, Ask.TO_AZUREML): Refusal("already_active"),
@@ -83,7 +87,15 @@ TABLE: Mapping[tuple[State, Ask], State | Refusal] = {
     (State.AZUREML, Ask.TRAIN): State.AZUREML,
     (State.AZUREML, Ask.IMPORT): Refusal("project_exists"),
     (State.AZUREML, Ask.DISCONNECT): State.UNCONNECTED,
+    (State.AZUREML, Ask.RECONCILE): State.AZUREML,
 }
+
+
+_PATIENT: Mapping[Ask, OperationKind] = {
+    Ask.SYNC: OperationKind.SYNC,
+    Ask.RECONCILE: OperationKind.RECONCILE,
+}
+"""What waits for whatever runs."""
 
 
 class Verdict(StrEnum):
@@ -92,9 +104,9 @@ class Verdict(StrEnum):
     START = "start"
     """Nothing runs: it is next."""
     QUEUE = "queue"
-    """A sync while something runs: it waits its turn."""
+    """A sync or a reconciliation while something runs, or anything behind a reconciliation: it waits its turn."""
     JOIN = "join"
-    """A sync while another sync waits: that one exports after this request came, so it serves both."""
+    """Another of its kind waits: that one begins after this request came, so it serves both."""
 
 
 def state_of(status: ProjectStatus) -> State:
@@ -117,14 +129,17 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
     """Say what to do with `request` now, or raise the `LabelbridgeError` that refuses it.
 
     A sync is never refused because another operation runs: it queues, and is judged when its turn
-    comes, since the operation before it may have made or ended the connection.
+    comes, since the operation before it may have made or ended the connection. So does a
+    reconciliation; and since that changes no state, whatever is asked for meanwhile queues behind it
+    instead of being refused for something that nobody asked for.
     """
     state, ask = state_of(status), ask_of(request)
-    if status.running or status.queued:
-        if ask is not Ask.SYNC:
-            raise _busy(status)
-        waits = any(waiting.kind is OperationKind.SYNC for waiting in status.queued)
+    busy = bool(status.running or status.queued)
+    if busy and ask in _PATIENT:
+        waits = any(waiting.kind is _PATIENT[ask] for waiting in status.queued)
         return Verdict.JOIN if waits else Verdict.QUEUE
+    if _in_the_way(status):
+        raise _busy(status)
     outcome = TABLE[state, ask]
     if isinstance(outcome, Refusal):
         raise LabelbridgeError(outcome.code, data={"project": status.project.name, "state": state.value})
@@ -134,15 +149,23 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
         raise LabelbridgeError("labels_undecided", data={"project": status.project.name})
     if getattr(request, "policy", None) == "union" and status.kind not in (None, ProjectKind.MULTI_LABEL):
         raise LabelbridgeError("input_invalid", "policy: only multi-label classes can be united.")
-    return Verdict.START
+    return Verdict.QUEUE if busy else Verdict.START
+
+
+def _in_the_way(status: ProjectStatus) -> bool:
+    """True if what runs or waits may change the state, or was asked for by somebody."""
+    running = status.running.kind if status.running else None
+    kinds = (running, *(waiting.kind for waiting in status.queued))
+    return any(kind not in (None, OperationKind.RECONCILE) for kind in kinds)
 
 
 def _busy(status: ProjectStatus) -> LabelbridgeError:
-    if status.running is None:
-        return LabelbridgeError(
-            "operation_running", f"{status.queued[0].operation_id} is about to start on this project."
-        )
     running = status.running
+    if running is None or running.kind is OperationKind.RECONCILE:
+        waiting = next(one for one in status.queued if one.kind is not OperationKind.RECONCILE)
+        return LabelbridgeError(
+            "operation_running", f"{waiting.operation_id} is about to start on this project."
+        )
     who = running.actor.name or running.actor.object_id
     since = running.started_at.isoformat(timespec="seconds")
     return LabelbridgeError(

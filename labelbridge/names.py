@@ -10,6 +10,8 @@ MOVING = "moving"
 """Error type of a request that reached an entity about to continue as new: repeat it."""
 SYNCS_BEGUN = "LabelbridgeSyncsBegun"
 """Memo of the entity: how many syncs have begun; a caller reads it before it asks for one."""
+SUMMARY = "LabelbridgeSummary"
+"""Memo of the entity: its `ProjectSummary`, which lists of projects are made of."""
 OPERATION_WORKFLOWS = {
     "connect": "labelbridge.connect",
     "switch": "labelbridge.switch",
@@ -18,7 +20,26 @@ OPERATION_WORKFLOWS = {
     "import": "labelbridge.import",
     "disconnect": "labelbridge.disconnect",
     "recover": "labelbridge.recover",
+    "reconcile": "labelbridge.reconcile",
 }
+ATTENTION = "attention"
+"""Signal from an operation to its entity: a person is needed, or not any more."""
+SWEEP_WORKFLOW = "labelbridge.sweep"
+SWEEP = "labelbridge/sweep"
+"""Id of the Schedule that looks at the whole fleet, and of the workflows that it starts."""
 STATE_ATTRIBUTE = "LabelbridgeState"
 ACTIVE_ATTRIBUTE = "LabelbridgeActive"
 KIND_ATTRIBUTE = "LabelbridgeKind"
+ATTENTION_ATTRIBUTE = "LabelbridgeAttention"
+"""Of an entity: `none`, or the code of the error for which it needs a person."""
+DELIVERY_WORKFLOW = "labelbridge.events.delivery"
+"""Delivers events to one subscriber, for ever."""
+DELIVERY = "labelbridge/events/{name}"
+"""Id of a subscriber's delivery."""
+WAKE = "wake"
+"""Signal to a delivery: there is something to look at."""
+EVENTS_REQUEST_WORKFLOW = "labelbridge.events.request"
+"""One request of a person to the deliveries: a replay, or a test event."""
+AUTO_SYNC_WORKFLOW = "labelbridge.auto_sync"
+AUTO_SYNC = "labelbridge/auto-sync/{key}"
+"""Id of a project's Schedule, and the start of the ids of what it, or an export's event, starts."""

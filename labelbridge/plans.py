@@ -12,6 +12,7 @@ from labelbridge.model import (
     DisconnectRequest,
     ImportRequest,
     ProjectStatus,
+    ReconcileRequest,
     RecoverRequest,
     Request,
     Studio,
@@ -46,6 +47,9 @@ class Step(StrEnum):
     READ_FILE = "read the labels file"
     CREATE_PROJECT = "create the project from the labels"
     INSPECT = "compare the record with both gates"
+    SHUT = "shut what must not be open"
+    MEND = "put right what differs"
+    CANCEL_TRAINING = "cancel the terminated training's job"
     UNDO = "put everything back"
     FORWARD = "finish what was committed"
     ANNOUNCE = "write the audit entry"
@@ -90,6 +94,9 @@ _EFFECTS: dict[Step, tuple[str, str]] = {
     Step.READ_FILE: ("an immutable snapshot is written", "none: snapshots stay"),
     Step.CREATE_PROJECT: ("a Language project is created, labels read back", "the project is deleted"),
     Step.INSPECT: ("none", ""),
+    Step.SHUT: ("lock or pause, read back; what was labelled through it is kept as a snapshot", ""),
+    Step.MEND: ("missing claims are written, the link is set, the active studio is opened", ""),
+    Step.CANCEL_TRAINING: ("a training job that nobody waits for is cancelled", ""),
     Step.UNDO: ("the source is opened again, the record goes back", ""),
     Step.FORWARD: ("the target is opened", ""),
     Step.ANNOUNCE: ("an audit entry", ""),
@@ -104,7 +111,9 @@ _SWITCH = (
     Step.OPEN, Step.LOOK_AGAIN, Step.ANNOUNCE,
 )  # fmt: skip
 _SYNC = (Step.PREFLIGHT, Step.EXPORT, Step.DELIVER, Step.COMMIT, Step.ANNOUNCE)
-_IMPORT = (Step.PREFLIGHT, Step.READ_FILE, Step.CREATE_PROJECT, Step.COMMIT, Step.ANNOUNCE)
+_IMPORT = (
+    Step.PREFLIGHT, Step.READ_FILE, Step.INTEND, Step.CREATE_PROJECT, Step.COMMIT, Step.ANNOUNCE,
+)  # fmt: skip
 _DISCONNECT_IDLE = (
     Step.PREFLIGHT, Step.INTEND, Step.COMMIT, Step.UNLINK, Step.OPEN, Step.LOOK_AGAIN, Step.ANNOUNCE,
 )  # fmt: skip
@@ -135,6 +144,10 @@ def steps_of(request: Request, *, active: Studio, connected: bool) -> tuple[Step
             return _DISCONNECT_IDLE if active is Studio.LANGUAGE else _DISCONNECT_AZUREML
         case RecoverRequest():
             return (Step.INSPECT, Step.UNDO, Step.FORWARD, Step.ANNOUNCE)
+        case ReconcileRequest(policy="report"):
+            return (Step.INSPECT, Step.ANNOUNCE)
+        case ReconcileRequest():
+            return (Step.INSPECT, Step.SHUT, Step.MEND, Step.LOOK_AGAIN, Step.ANNOUNCE)
 
 
 def _train_steps(request: TrainRequest, *, azureml: bool) -> tuple[Step, ...]:

@@ -16,10 +16,15 @@ Layout, below one container:
     catalog/<account>/<container>.sqlite   measures of documents: a cache
     shards/<conversion>/...    parts of a conversion under way; left over only if it was cut off
     audit/<project key>/<operation id>.json
+    projects/<project key>/labels/latest.json, policy.json
+    events/log/<place>.json    the outbox; beside it what each subscriber was told (docs/events.md)
+    exports/<sha256>.json      exports of Azure ML that Labelbridge made itself
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TypeVar
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -67,9 +72,9 @@ class Registry(Contents):
     async def load(self, ref: ProjectRef) -> StoredRecord | None:
         """The project's record with its ETag, or None if the project has none."""
         content = await self._blobs.read(self._container, _record_name(ref))
-        return (
-            None if content is None else StoredRecord(record=_parsed(Record, content.data), etag=content.etag)
-        )
+        if content is None:
+            return None
+        return StoredRecord(record=_parsed(Record, content.data, _record_name(ref)), etag=content.etag)
 
     async def create(self, record: Record) -> StoredRecord:
         """Write the first record of a project.
@@ -102,16 +107,26 @@ class Registry(Contents):
             return await self._ours(record, data)
 
     async def records(self) -> tuple[Record, ...]:
-        """The records of all projects, by project key."""
+        """The records of all projects, by project key; those that cannot be read are left out."""
+        return (await self.survey())[0]
+
+    async def survey(self) -> tuple[tuple[Record, ...], tuple[LabelbridgeError, ...]]:
+        """The records of all projects, by project key, and why others cannot be read.
+
+        One broken blob must not hide all other projects from those who look after them.
+        """
         names = [b.name for b in await self._blobs.list(self._container, "projects/")]
-        return await self._all(Record, [n for n in names if n.endswith("/record.json")])
+        found = await self._each(Record, [n for n in names if n.endswith("/record.json")])
+        broken = tuple(one for one in found if isinstance(one, LabelbridgeError))
+        return tuple(one for one in found if isinstance(one, Record)), broken
 
     async def _ours(self, record: Record, data: bytes) -> StoredRecord:
         """The stored record if it is byte for byte what we wrote, else `record_conflict`."""
         content = await self._blobs.read(self._container, _record_name(record.project))
         if content is not None and content.data == data:
             return StoredRecord(record=record, etag=content.etag)
-        other = None if content is None else _parsed(Record, content.data)
+        name = _record_name(record.project)
+        other = None if content is None else _parsed(Record, content.data, name)
         raise LabelbridgeError(
             "record_conflict",
             f"The record of {record.project.key} was changed by somebody else."
@@ -142,7 +157,11 @@ class Registry(Contents):
     async def read_claim(self, job: JobRef) -> Claim | None:
         """Who took the job's name, or None if nobody did."""
         content = await self._blobs.read(self._container, job.claim_key)
-        return None if content is None else _parsed(Claim, content.data)
+        return None if content is None else _parsed(Claim, content.data, job.claim_key)
+
+    async def claim_keys(self) -> frozenset[str]:
+        """The blob names of all claims (`JobRef.claim_key`)."""
+        return frozenset(b.name for b in await self._blobs.list(self._container, "claims/"))
 
     # Audit
 
@@ -154,16 +173,46 @@ class Registry(Contents):
     async def history(self, ref: ProjectRef) -> tuple[AuditEntry, ...]:
         """The project's audit trail, oldest first."""
         names = [b.name for b in await self._blobs.list(self._container, f"audit/{segment(ref.key)}/")]
-        entries = await self._all(AuditEntry, names)
+        entries: list[AuditEntry] = []
+        for entry in await self._each(AuditEntry, names):
+            if isinstance(entry, LabelbridgeError):
+                raise entry
+            entries.append(entry)
         return tuple(sorted(entries, key=lambda e: (e.ended_at, e.operation_id)))
 
-    async def _all(self, model: type[M], names: list[str]) -> tuple[M, ...]:
+    async def recent(self, ref: ProjectRef, limit: int) -> tuple[str, ...]:
+        """Ids of the last `limit` operations that ended, newest first; reads no entry."""
+        prefix = f"audit/{segment(ref.key)}/"
+        return tuple(unquote(name) for name in await self._newest(prefix, limit))
+
+    async def audit_entry(self, ref: ProjectRef, operation_id: str) -> AuditEntry | None:
+        """How an operation ended, or None if it has not, or there was none."""
+        name = f"audit/{segment(ref.key)}/{segment(operation_id)}.json"
+        content = await self._blobs.read(self._container, name)
+        return None if content is None else _parsed(AuditEntry, content.data, name)
+
+    async def recent_snapshots(self, ref: ProjectRef, limit: int) -> tuple[str, ...]:
+        """Ids of the last `limit` snapshots, newest first; reads no manifest."""
+        return await self._newest(f"snapshots/{segment(ref.key)}/", limit)
+
+    async def _newest(self, prefix: str, limit: int) -> tuple[str, ...]:
+        """Last parts of the names of the newest `.json` blobs below `prefix`, without `.json`."""
+        found = [b for b in await self._blobs.list(self._container, prefix) if b.name.endswith(".json")]
+        long_ago = datetime.min.replace(tzinfo=UTC)
+        found.sort(key=lambda b: (b.last_modified or long_ago, b.name), reverse=True)
+        return tuple(b.name.removeprefix(prefix).removesuffix(".json") for b in found[:limit])
+
+    async def _each(self, model: type[M], names: list[str]) -> tuple[M | LabelbridgeError, ...]:
+        """The blobs of these names, each as its model or as the error that says why it is none."""
         gate = asyncio.Semaphore(_PARALLEL_READS)
 
-        async def one(name: str) -> M | None:
+        async def one(name: str) -> M | LabelbridgeError | None:
             async with gate:
                 content = await self._blobs.read(self._container, name)
-            return None if content is None else _parsed(model, content.data)
+            try:
+                return None if content is None else _parsed(model, content.data, name)
+            except LabelbridgeError as error:
+                return error
 
         found = await asyncio.gather(*(one(name) for name in names))
         return tuple(m for m in found if m is not None)
@@ -177,11 +226,14 @@ def _dumped(model: Model) -> bytes:
     return model.model_dump_json(indent=1).encode()
 
 
-def _parsed(model: type[M], data: bytes) -> M:
+def _parsed(model: type[M], data: bytes, name: str) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
         raise LabelbridgeError(
-            "read_back_differs",
-            f"A {model.__name__} in the registry cannot be read: {error.error_count()} errors.",
+            "record_unreadable",
+            f"{model.__name__} {name} cannot be read: {f'{where}: ' if where else ''}{first['msg']}",
+            data={"blob": name},
         ) from error

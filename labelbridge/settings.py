@@ -5,11 +5,12 @@ invariant I1 (checked when the settings load), and code that asks where it runs 
 credentials come from here and nothing else differs between a laptop and Azure).
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,7 +20,8 @@ from pydantic_settings import (
 
 from labelbridge.azure import roles
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import OffsetUnit, arm_id
+from labelbridge.events.settings import EventSettings
+from labelbridge.model import DriftCode, DriftPolicy, OffsetUnit, arm_id
 
 
 class TemporalSettings(BaseModel):
@@ -33,6 +35,8 @@ class TemporalSettings(BaseModel):
     connect_timeout: timedelta = timedelta(seconds=10)
     sticky_timeout: timedelta = timedelta(seconds=2)
     """A killed worker's cached workflows stall for this long; the SDK's default is 10 s."""
+    max_cached_workflows: int = Field(default=1000, ge=0)
+    """Workflows that a worker keeps in memory between two tasks; with 0 it replays each from its history."""
     graceful_shutdown: timedelta = timedelta(seconds=20)
     """How long activities may finish at shutdown; must be shorter than the orchestrator's kill grace."""
 
@@ -114,6 +118,80 @@ class LabelSettings(BaseModel):
     its documents in a few minutes, so a part that is lost with its worker costs no more than that."""
 
 
+class ConsoleSettings(BaseModel):
+    """The console and its HTTP API. `labelbridge console` says which of these are missing."""
+
+    base_url: str = ""
+    """Where people reach it, e.g. `https://labelbridge.contoso.com`: https only, since its cookies are
+    `Secure`. The redirect address to register is this and `/auth/callback`."""
+    issuer: str = ""
+    """Issuer of the tokens, exactly as in them, e.g. `https://login.microsoftonline.com/TENANT/v2.0`."""
+    client_id: str = ""
+    """Application (client) id of the app registration."""
+    client_secret: SecretStr | None = None
+    """None for a public client: PKCE protects the code either way."""
+    audience: str = ""
+    """`aud` of the tokens that machines bring; the client id if empty, as Entra's v2 tokens have it."""
+    session_key: SecretStr | None = None
+    """At least 32 characters by chance; seals the cookies. All replicas share it."""
+    session_key_before: SecretStr | None = None
+    """The key before this one: cookies that it sealed stay good while the key is changed."""
+    session_idle: timedelta = timedelta(minutes=30)
+    """A session that made no request for this long has ended."""
+    session_lifetime: timedelta = timedelta(hours=8)
+    """A session ends after this, used or not: a working day. Roles are read anew at each sign-in."""
+    bind: str = "127.0.0.1"
+    port: int = Field(default=8443, ge=0, le=65535)
+    tls_certificate: Path | None = None
+    """PEM chain; without it the console speaks plain HTTP to a proxy that ends TLS."""
+    tls_key: Path | None = None
+    accept_timeout: timedelta = timedelta(seconds=20)
+    """How long a request waits for the project's entity to accept it; shorter than a proxy's time-out."""
+    upload_limit: int = Field(default=1 << 30, ge=1)
+    """Bytes of a labels file that is handed in."""
+
+    @field_validator("session_key", "session_key_before")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https://[A-Za-z0-9.\-]+(:\d+)?/?", value):
+            raise ValueError("must be https://HOST or https://HOST:PORT")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        return self
+
+
+class ReconcileSettings(BaseModel):
+    """How projects are held against their records."""
+
+    interval: timedelta = timedelta(minutes=15)
+    """How often the whole fleet is looked at; 0 turns it off. The same for all workers of a namespace.
+    One look reads each Language resource's and workspace's lists once, whatever the number of projects;
+    a gate that somebody opened by hand stays open for this long at most, and the activity of one look."""
+    policy: DriftPolicy = "close"
+    """Whether a difference that can be put right is, or is only reported."""
+    only_report: tuple[DriftCode, ...] = ()
+    """Differences that the schedule only reports although the policy is to close: `azureml_shut`, say, where
+    people pause the labeling job in Azure ML studio to change its label categories."""
+
+    @field_validator("interval")
+    @classmethod
+    def _not_all_the_time(cls, value: timedelta) -> timedelta:
+        if value and value < timedelta(seconds=1):
+            raise ValueError("reconcile.interval must be 0 or at least a second")
+        return value
+
+
 class Settings(BaseSettings):
     """Everything that differs between two installations."""
 
@@ -140,6 +218,9 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     timing: TimingSettings = TimingSettings()
     labels: LabelSettings = LabelSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    events: EventSettings = EventSettings()
 
     @field_validator("language_resource", "workspace")
     @classmethod

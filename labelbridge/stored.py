@@ -9,6 +9,7 @@ import json
 import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -186,6 +187,13 @@ class Contents:
         """Delete what `put_shard` kept below `prefix`."""
         for blob in await self._blobs.list(self._container, _shard_name(prefix.rstrip("/") + "/")):
             await self._blobs.delete(self._container, blob.name)
+
+    async def drop_stale_shards(self, folder: str, age: timedelta) -> None:
+        """Delete what `put_shard` kept below `folder` and that is older than `age`, by the store's dates."""
+        limit = datetime.now(UTC) - age
+        for blob in await self._blobs.list(self._container, _shard_name(folder.rstrip("/") + "/")):
+            if blob.last_modified is not None and blob.last_modified < limit:
+                await self._blobs.delete(self._container, blob.name)
 
     # How
 

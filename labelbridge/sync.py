@@ -17,6 +17,7 @@ from labelbridge.client import Labelbridge
 from labelbridge.model import (
     Actor,
     AuditEntry,
+    DriftPolicy,
     JobRef,
     MergePolicy,
     OperationResult,
@@ -206,6 +207,19 @@ class SyncLabelbridge:
     ) -> OperationResult:
         """See `Labelbridge.disconnect`."""
         work = self._bridge.disconnect(project, labels=labels, policy=policy, key=key, timeout=timeout)
+        found: OperationResult = self._run(work)
+        return found
+
+    def reconcile(
+        self,
+        project: str | ProjectRef,
+        *,
+        policy: DriftPolicy | None = None,
+        key: str | None = None,
+        timeout: Timeout = None,
+    ) -> OperationResult:
+        """See `Labelbridge.reconcile`."""
+        work = self._bridge.reconcile(project, policy=policy, key=key, timeout=timeout)
         found: OperationResult = self._run(work)
         return found
 

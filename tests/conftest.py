@@ -1,12 +1,14 @@
 """The stack that most tests share: everything real, on loopback, one per test session."""
 
 import itertools
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from labelbridge.local.seed import SeededProject, make_project
 from labelbridge.local.stack import Stack
@@ -16,15 +18,57 @@ from tests.projects import write_folder
 if TYPE_CHECKING:
     from labelbridge.client import Labelbridge
 
+# A machine that is busy with other tests makes any of them slow: time proves nothing here.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 NewProject = Callable[..., SeededProject]
 """`new_project(kind=ProjectKind.ENTITIES, documents=12, labelled=8)` makes a project of its own."""
+
+
+LONGEST_FIRST = (
+    "faults",
+    "operations",
+    "browser",
+    "test_demo.py",
+    "cli",
+    "console",
+    "events",
+    "pipelines",
+    "model",
+)
+"""Rooms whose tests mostly wait for the protocol's own timers: begun first, so that none is waited for alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order tests for several processes; those that share a fixture of their file stay in one of them."""
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(root).parts[0]
+        return LONGEST_FIRST.index(room) if room in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+    for item in items:
+        definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest's own name
+        scopes = {found[-1].scope for found in definitions.values()}
+        if "package" in scopes:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))
+        elif "module" in scopes:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Azurite, the local Azure, Temporal (tuned) and one worker. Who kills a part restarts it."""
-    with Stack(tmp_path_factory.mktemp("stack"), tuned=True) as running:
+    with Stack(tmp_path_factory.mktemp("stack"), tuned=True, variables=_variables()) as running:
         yield running
+
+
+def _variables() -> dict[str, str]:
+    """With `LABELBRIDGE_TESTS_CACHE` in the environment workers keep so many workflows: with 0, none."""
+    cache = os.environ.get("LABELBRIDGE_TESTS_CACHE")
+    return {"LABELBRIDGE_TEMPORAL__MAX_CACHED_WORKFLOWS": cache} if cache else {}
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from labelbridge.model import (
     ProjectKind,
     ProjectRef,
     ProjectStatus,
+    ReconcileRequest,
     Request,
     RunningOperation,
     Studio,
@@ -33,7 +34,7 @@ RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServi
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 PROJECT = ProjectRef(language_resource=RESOURCE, name="letters")
 JOB = JobRef(workspace=WORKSPACE, name="letters-job")
-BLOB = BlobRef(account="a", container="c", name="labels.jsonl")
+BLOB = BlobRef(account="account", container="letters", name="labels.jsonl")
 REQUESTS: dict[Ask, Request] = {
     Ask.CONNECT: ConnectRequest(job=JOB),
     Ask.TO_LANGUAGE: SwitchRequest(to=Studio.LANGUAGE),
@@ -41,9 +42,14 @@ REQUESTS: dict[Ask, Request] = {
     Ask.SYNC: SyncRequest(),
     Ask.TRAIN: TrainRequest(model="m1"),
     Ask.IMPORT: ImportRequest(
-        source=BLOB, account="a", container="c", project_kind=ProjectKind.ENTITIES, language="en-us"
+        source=BLOB,
+        account="account",
+        container="letters",
+        project_kind=ProjectKind.ENTITIES,
+        language="en-us",
     ),
     Ask.DISCONNECT: DisconnectRequest(labels="sync"),
+    Ask.RECONCILE: ReconcileRequest(),
 }
 RUNNING = RunningOperation(
     operation_id="000007-switch-aa",
@@ -86,8 +92,10 @@ def test_a_request_to_an_idle_project_is_judged_as_the_table_says(state: State, 
         assert judge(status, REQUESTS[ask]) is Verdict.START
 
 
-@given(state=st.sampled_from(State), ask=st.sampled_from([a for a in Ask if a is not Ask.SYNC]))
-def test_while_an_operation_runs_everything_but_a_sync_is_refused_with_which_who_and_since_when(
+@given(
+    state=st.sampled_from(State), ask=st.sampled_from([a for a in Ask if a not in (Ask.SYNC, Ask.RECONCILE)])
+)
+def test_while_an_operation_runs_what_cannot_wait_is_refused_with_which_who_and_since_when(
     state: State, ask: Ask
 ) -> None:
     with pytest.raises(LabelbridgeError) as refusal:
@@ -102,6 +110,39 @@ def test_a_sync_queues_behind_a_running_operation_and_joins_a_waiting_sync() -> 
     busy = status_in(State.AZUREML, running=RUNNING)
     assert judge(busy, SyncRequest()) is Verdict.QUEUE
     assert judge(busy.model_copy(update={"queued": (WAITING_SYNC,)}), SyncRequest()) is Verdict.JOIN
+
+
+@pytest.mark.parametrize("state", [s for s in State if s is not State.UNKNOWN])
+@pytest.mark.parametrize("ask", Ask)
+def test_behind_a_reconciliation_everything_legal_queues_and_nothing_is_refused_as_busy(
+    state: State, ask: Ask
+) -> None:
+    kind = {"kind": OperationKind.RECONCILE}
+    waiting = WaitingOperation(operation_id="000008-reconcile-bb", **kind)
+    for busy in (
+        status_in(state, running=RUNNING.model_copy(update=kind)),
+        status_in(state, queued=(waiting,)),
+    ):
+        outcome = TABLE[state, ask]
+        if isinstance(outcome, Refusal) and ask is not Ask.SYNC:
+            with pytest.raises(LabelbridgeError) as refusal:
+                judge(busy, REQUESTS[ask])
+            assert refusal.value.code == outcome.code
+        else:
+            joins = ask is Ask.RECONCILE and busy.queued
+            assert judge(busy, REQUESTS[ask]) is (Verdict.JOIN if joins else Verdict.QUEUE)
+
+
+def test_a_reconciliation_waits_for_whatever_runs() -> None:
+    busy = status_in(State.AZUREML, running=RUNNING, queued=(WAITING_SYNC,))
+    assert judge(busy, ReconcileRequest()) is Verdict.QUEUE
+
+
+def test_a_request_behind_a_reconciliation_is_in_the_way_of_the_next() -> None:
+    running = RUNNING.model_copy(update={"kind": OperationKind.RECONCILE})
+    waiting = WaitingOperation(operation_id="000009-switch-cc", kind=OperationKind.SWITCH)
+    with pytest.raises(LabelbridgeError, match="000009-switch-cc is about to start"):
+        judge(status_in(State.AZUREML, running=running, queued=(waiting,)), TrainRequest(model="m1"))
 
 
 def test_a_sync_asked_for_during_a_connect_waits_for_it_and_is_judged_after_it() -> None:
@@ -131,7 +172,7 @@ def test_a_retired_labeling_job_is_refused_whatever_the_case_of_its_id() -> None
 
 
 @pytest.mark.parametrize("state", [s for s in State if s is not State.UNKNOWN])
-@pytest.mark.parametrize("ask", Ask)
+@pytest.mark.parametrize("ask", [a for a in Ask if a is not Ask.RECONCILE])
 def test_every_plan_begins_with_the_preflight_and_ends_with_the_audit_entry(state: State, ask: Ask) -> None:
     steps = plan(REQUESTS[ask], status_in(state))
     assert steps[0].name is Step.PREFLIGHT

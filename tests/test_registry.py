@@ -116,7 +116,15 @@ async def test_a_broken_record_is_said_to_be_broken(registry: Registry) -> None:
     await registry._blobs.create(registry._container, f"projects/{project().key}/record.json", b"{")
     with pytest.raises(LabelbridgeError) as caught:
         await registry.load(project())
-    assert caught.value.code == "read_back_differs"
+    assert caught.value.code == "record_unreadable"
+
+
+async def test_one_broken_record_does_not_hide_the_others(registry: Registry) -> None:
+    whole = await registry.create(record())
+    await registry._blobs.create(registry._container, "projects/broken/record.json", b"<html>")
+    readable, broken = await registry.survey()
+    assert readable == (whole.record,) == await registry.records()
+    assert [error.data for error in broken] == [{"blob": "projects/broken/record.json"}]
 
 
 async def test_of_two_projects_that_claim_a_job_one_holds_it_for_ever(registry: Registry) -> None:

@@ -10,6 +10,9 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 from temporalio.client import Client
@@ -21,10 +24,13 @@ import workflows
 from activities._errors import ErrorsInterceptor
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import ExitCode
+from labelbridge.events.stores import Stores
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 from workers import logs
+from workers.events import restore_schedules, start_deliveries
 from workers.pause_guard import PauseGuard
+from workers.schedule import keep_schedule
 from workers.startup import connect_temporal, open_registry, register_search_attributes
 
 log = structlog.get_logger(__name__)
@@ -56,6 +62,7 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
         activities=activities.all_activities(session, registry, settings),
         interceptors=[logs.LogContext(), ErrorsInterceptor(settings)],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        max_cached_workflows=temporal.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
         graceful_shutdown_timeout=temporal.graceful_shutdown,
         on_fatal_error=end_soon,
@@ -75,9 +82,11 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     await register_search_attributes(client)
     async with AzureSession(settings) as session:
         registry = await open_registry(session, settings)
+        stores = Stores.of(session, settings)
+        await start_deliveries(client, stores, settings)
         worker = build_worker(client, session, registry, settings)
         stop = stop or _stop_on_signals()
-        async with worker:
+        async with worker, _in_background(keep_schedule(client, settings)):
             log.info(
                 "worker_ready",
                 address=client.service_client.config.target_host,
@@ -85,9 +94,23 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
                 task_queue=settings.temporal.task_queue,
                 pid=os.getpid(),
             )
+            restoring = asyncio.create_task(restore_schedules(client, stores, settings))
             await stop.wait()
+            restoring.cancel()
             log.info("worker_stopping", grace=settings.temporal.graceful_shutdown.total_seconds())
     log.info("worker_stopped")
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` beside the block, and end it with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _stop_on_signals() -> asyncio.Event:

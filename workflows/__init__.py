@@ -2,10 +2,14 @@
 
 from workflows.connect import ConnectWorkflow
 from workflows.disconnect import DisconnectWorkflow
+from workflows.events_delivery import DeliveryWorkflow, EventsRequestWorkflow
+from workflows.events_sync import AutoSyncWorkflow
 from workflows.import_ import ImportWorkflow
 from workflows.preflight import PreflightWorkflow
 from workflows.project import ProjectWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.recover import RecoverWorkflow
+from workflows.sweep import SweepWorkflow
 from workflows.switch import SwitchWorkflow
 from workflows.sync import SyncWorkflow
 from workflows.train import TrainWorkflow
@@ -19,6 +23,11 @@ ALL = (
     ImportWorkflow,
     DisconnectWorkflow,
     RecoverWorkflow,
+    ReconcileWorkflow,
+    SweepWorkflow,
     PreflightWorkflow,
+    DeliveryWorkflow,
+    EventsRequestWorkflow,
+    AutoSyncWorkflow,
 )
 """Every workflow that a worker runs."""

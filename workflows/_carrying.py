@@ -34,6 +34,9 @@ from workflows._recorded import Recorded
 class Carrying(Recorded):
     """An operation that carries labels."""
 
+    catalog: str | None = None
+    """ETag of the documents' catalog as an export of this operation left it."""
+
     def export_order(self, studio: Studio) -> ExportOrder:
         """An order to export one side, with this operation's leave to quarantine."""
         return ExportOrder(
@@ -48,11 +51,13 @@ class Carrying(Recorded):
     async def export(self, studio: Studio) -> SnapshotRef:
         """The labels of one side as they are after this was asked."""
         found: Exported = await self.read("export_labels", self.export_order(studio), Exported)
+        self.catalog = found.catalog or self.catalog
         return await self.whole(found)
 
     async def insist_on_export(self, studio: Studio) -> SnapshotRef:
         """`export` for an undo, or after the commit: in one step, repeated for ever."""
-        order = self.export_order(studio).model_copy(update={"whole": True})
+        # Nothing may refuse what is only kept: rows that cannot be read stay in the quarantine file.
+        order = self.export_order(studio).model_copy(update={"whole": True, "allow_quarantine": True})
         found: Exported = await self.insist("export_labels", order, Exported, reads=True)
         return await self.whole(found)
 
@@ -65,15 +70,17 @@ class Carrying(Recorded):
             raise LabelbridgeError("read_back_differs", "The export gave neither a snapshot nor parts.")
         orders = [ShardOrder(plan=plan, number=number) for number in range(len(plan.bounds))]
         await asyncio.gather(*(self.read("read_shard", order, None) for order in orders))
-        snapshot: SnapshotRef = await self.read("join_shards", plan, SnapshotRef)
+        joined: Exported = await self.read("join_shards", plan, Exported)
         await self.read("drop_shards", plan, None)
-        return snapshot
+        self.catalog = joined.catalog or self.catalog
+        return await self.whole(joined)
 
     async def come_to_rest(self, studio: Studio) -> SnapshotRef:
         """Steps 3 and 4: wait out writes in flight, then until two exports in a row are equal."""
         deadline = workflow.now() + self.timing.drain_deadline
         with self.step(Step.DRAIN):
             await workflow.sleep(self.timing.drain)
+            self.unsettled -= {studio}
             seen = await self.export(studio)
             while True:
                 await workflow.sleep(self.timing.settle)
@@ -146,6 +153,7 @@ class Carrying(Recorded):
             split=split,
             test_percent=self.test_percent,
             assigned=left.id,
+            catalog=self.catalog,
         )
         file: ImportFile = await self.read("prepare_import", order, ImportFile)
         ticket: JobTicket = await self.effect("start_import", file, JobTicket)

@@ -14,7 +14,7 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from labelbridge.errors import LabelbridgeError
+from labelbridge.errors import CATALOGUE, LabelbridgeError
 from labelbridge.model import ErrorInfo
 
 
@@ -45,6 +45,12 @@ def as_info(error: BaseException) -> ErrorInfo:
     if isinstance(cause, ApplicationError):
         return _from_details(cause)
     return ErrorInfo(code="unexpected", message=str(cause or error))
+
+
+def is_final(info: ErrorInfo) -> bool:
+    """True if the same request would be refused again, until somebody mends something."""
+    kind = CATALOGUE.get(info.code)
+    return kind is not None and kind.final and info.code != "step_deadline"
 
 
 def _from_details(error: ApplicationError) -> ErrorInfo:

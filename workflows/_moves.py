@@ -8,8 +8,10 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
     GateState,
+    JobRef,
     MergeReport,
     OperationKind,
     OperationResult,
@@ -24,6 +26,9 @@ from labelbridge.plans import Step
 from workflows._carrying import Carrying
 from workflows._errors import as_info
 
+GONE = ("job_gone", "project_unknown")
+"""A studio that has nothing any more that could be opened or shut."""
+
 
 class Moves(Carrying):
     """An operation that can make every move."""
@@ -32,9 +37,27 @@ class Moves(Carrying):
         """Step 2: stop labeling in `studio`, read back."""
         with self.step(Step.GATE):
             self.on_undo(f"{studio.display_name} opens again", lambda: self.open_again(studio))
+            self.unsettled |= {studio}
             await self.effect("set_gate", self.gate(studio, open_=False), datetime)
             self.disabled_at = workflow.now()
             await self.write({"transition": self.transition(phase=Phase.DRAINING)})
+
+    async def come_to_rest(self, studio: Studio) -> SnapshotRef:
+        """Steps 3 and 4, and once more if the source is open again at their end.
+
+        An order to open it that an earlier operation had in flight may have landed during the drain:
+        the snapshot would then miss what people go on to label.
+        """
+        deadline = workflow.now() + self.timing.drain_deadline
+        while True:
+            snapshot = await super().come_to_rest(studio)
+            gates: GateState = await self.read("read_gates", self.gate(studio, open_=False), GateState)
+            if not (gates.language_open if studio is Studio.LANGUAGE else gates.azureml_open):
+                return snapshot
+            if workflow.now() > deadline:
+                raise LabelbridgeError("drain_deadline", f"{studio.display_name} is opened again and again.")
+            self.unsettled |= {studio}
+            await self.effect("set_gate", self.gate(studio, open_=False), datetime)
 
     def gate(self, studio: Studio, *, open_: bool, unlink: bool = False) -> GateOrder:
         """An order to one gate; opening always looks at the other gate first."""
@@ -60,27 +83,42 @@ class Moves(Carrying):
         order = self.gate(studio, open_=False)
         gates: GateState = await self.insist("read_gates", order, GateState)
         is_open = gates.language_open if studio is Studio.LANGUAGE else gates.azureml_open
-        if is_open is None:
+        if is_open is None or not await self.set_gate(order):
             return
-        await self.insist("set_gate", order, datetime)
-        if is_open:
+        if is_open or studio in self.unsettled:
             await workflow.sleep(self.timing.drain)
+            self.unsettled -= {studio}
+
+    async def set_gate(self, order: GateOrder) -> bool:
+        """Insist on a gate; False, with a note, if the studio has no such project or job any more.
+
+        What is gone takes no labels, and no person can bring it back: to insist would hold the project
+        for ever.
+        """
+        try:
+            await self.insist("set_gate", order, datetime, give_up_on=(*GONE, "source_open"))
+        except ActivityError as error:
+            info = as_info(error)
+            if info.code not in GONE:
+                raise
+            self.notes.append(f"{info.code}: {info.message} {info.remedy}".strip())
+            return False
+        return True
 
     async def open(self, studio: Studio, *, unlink: bool = False) -> None:
         """Step 7: open the target; a source found open is shut, waited out and kept first."""
         with self.step(Step.OPEN):
-            await self._open_when_the_other_is_shut(self.gate(studio, open_=True, unlink=unlink))
-            self.opened_at = workflow.now()
+            if await self._open_when_the_other_is_shut(self.gate(studio, open_=True, unlink=unlink)):
+                self.opened_at = workflow.now()
 
-    async def _open_when_the_other_is_shut(self, order: GateOrder) -> None:
+    async def _open_when_the_other_is_shut(self, order: GateOrder) -> bool:
         while True:
             try:
-                await self.insist("set_gate", order, datetime, give_up_on=("source_open",))
-                return
+                return await self.set_gate(order)
             except ActivityError as error:
                 if as_info(error).code != "source_open":
                     raise
-                await self._shut_intruder(order.studio.other)
+                await self.shut_intruder(order.studio.other)
 
     async def look_again(self, active: Studio) -> None:
         """Step 8: one margin later both gates are read once more; a wrong one is put right at once."""
@@ -90,25 +128,47 @@ class Moves(Carrying):
             source_open = gates.azureml_open if active is Studio.LANGUAGE else gates.language_open
             target_open = gates.language_open if active is Studio.LANGUAGE else gates.azureml_open
             if source_open:
-                await self._shut_intruder(active.other)
-            if not target_open:
+                await self.shut_intruder(active.other)
+            if target_open is False:
                 await self._open_when_the_other_is_shut(self.gate(active, open_=True))
                 self.notes.append(f"{active.display_name} was found shut and was opened again.")
 
-    async def _shut_intruder(self, studio: Studio) -> None:
+    async def shut_intruder(self, studio: Studio) -> None:
         """A gate that must be shut was found open: shut it, and keep what was labelled through it."""
-        await self.insist("set_gate", self.gate(studio, open_=False), datetime)
-        await workflow.sleep(self.timing.drain)
+        if await self.set_gate(self.gate(studio, open_=False)):
+            await workflow.sleep(self.timing.drain)
+            await self.keep_what_came(studio)
+
+    async def keep_what_came(self, studio: Studio) -> None:
+        """Keep what a studio holds that was found open and is shut by now."""
         late = await self.insist_on_export(studio)
         self.kept += (late.id,)
         self.notes.append(
             f"{studio.display_name} was found open and was shut again; what it held then is snapshot {late.id}."
         )
 
+    async def retire_new_job(self, job: JobRef) -> None:
+        """Undo of a labeling job that a connect made: paused, what it holds kept as a snapshot, archived."""
+        await self.shut_for_certain(Studio.AZUREML)
+        gates = await self.read_gates()
+        if gates.azureml_open is not None:
+            late = await self.insist_on_export(Studio.AZUREML)
+            if late.labels:
+                self.kept += (late.id,)
+                self.notes.append(
+                    f"The labeling job held {late.labels} labels; they are in snapshot {late.id}."
+                )
+        await self.insist("retire_job", job, None)
+
     async def read_gates(self) -> GateState:
         """Both gates as they are now."""
         gates: GateState = await self.insist("read_gates", self.gate(Studio.LANGUAGE, open_=False), GateState)
         return gates
+
+    def named(self, snapshot: SnapshotRef | None, merge: MergeReport | None = None) -> tuple[str, ...]:
+        """Ids of all snapshots that the report will name."""
+        merged = (merge.snapshot, *merge.originals) if merge else ()
+        return tuple(dict.fromkeys((*((snapshot.id,) if snapshot else ()), *merged, *self.kept)))
 
     def result(
         self, *, snapshot: SnapshotRef | None = None, merge: MergeReport | None = None

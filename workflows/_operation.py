@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 from labelbridge import names
+from labelbridge.events.orders import PersonNeeded
 from labelbridge.model import (
     AuditEntry,
     ErrorInfo,
@@ -30,20 +31,33 @@ from labelbridge.model import (
     StoredRecord,
     Studio,
 )
-from labelbridge.model.steps import Begin, OperationOrder, RecordFound, Timing, Withdrawal
+from labelbridge.model.steps import Attention, Begin, OperationOrder, RecordFound, Timing, Withdrawal
 from labelbridge.plans import Step, steps_of
-from workflows._errors import as_failure, as_info, ends_operation
+from workflows._errors import as_failure, as_info, ends_operation, is_final
 
 T = TypeVar("T")
 Undo = Callable[[], Awaitable[None]]
 
+_INSIST_ATTEMPTS = 12
+"""Attempts that are made quickly (about two minutes) before a step that is insisted on is asked for slowly."""
 _RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     backoff_coefficient=1.6,
     maximum_interval=timedelta(seconds=20),
 )
+_INSIST = RetryPolicy(
+    initial_interval=_RETRY.initial_interval,
+    backoff_coefficient=_RETRY.backoff_coefficient,
+    maximum_interval=_RETRY.maximum_interval,
+    maximum_attempts=_INSIST_ATTEMPTS,
+)
 _READ_TIMEOUT = timedelta(minutes=30)
-_INSIST_PAUSE_MAX = timedelta(seconds=60)
+_INSIST_PAUSE_MAX = timedelta(minutes=5)
+"""Between two askings: a history of 50,000 events then lasts for weeks, and a role that was given back is
+noticed within this time."""
+_VISIBLE_AFTER = timedelta(minutes=5)
+"""A service that does not answer for this long (or `step_patience`, if shorter) needs a person; a refusal
+that is final by type needs one at once."""
 _UNTIL_KNOWN = Timing(
     effect_deadline=timedelta(seconds=20),
     effect_timeout=timedelta(seconds=30),
@@ -75,6 +89,9 @@ class OperationWorkflow:
         self.status: ProjectStatus
         self.stored: StoredRecord | None = None
         self.committed = False
+        self.attention: ErrorInfo | None = None
+        self.told: set[str] = set()
+        self.audited = True
 
     @workflow.query(name=names.PROGRESS)
     def progress(self) -> Progress:
@@ -84,6 +101,7 @@ class OperationWorkflow:
             kind=self.kind,
             actor=self.order.submission.actor,
             steps=tuple(self.steps.values()),
+            attention=self.attention,
         )
 
     # The transaction.
@@ -127,6 +145,9 @@ class OperationWorkflow:
             outcome = Outcome.CANCELLED if info.code == "cancelled" else Outcome.ROLLED_BACK
             if not self.undos:
                 outcome = Outcome.CANCELLED if info.code == "cancelled" else Outcome.REFUSED
+            if self.audited and self.stored is None and info.code != "record_unreadable":
+                # It ended before it read the record, and the entry says how that stands.
+                await self.withdraw()
             await self._audit(outcome, error=info)
 
     async def _finish(self, after: Callable[[], Coroutine[Any, Any, OperationResult]]) -> OperationResult:
@@ -139,6 +160,8 @@ class OperationWorkflow:
     async def _audit(
         self, outcome: Outcome, *, result: OperationResult | None = None, error: ErrorInfo | None = None
     ) -> None:
+        if not self.audited:
+            return
         record = self.stored.record if self.stored else None
         entry = AuditEntry(
             operation_id=self.order.operation_id,
@@ -277,10 +300,11 @@ class OperationWorkflow:
 
         A role that was taken away in the middle answers `forbidden`, which is final for a request
         but not for a project that must not stay half-way: it is asked again, slowly, until somebody
-        gives the role back. Only the codes in `give_up_on` are raised. `reads`: a long step that
-        changes nothing, with a heartbeat instead of a short time-out.
+        gives the role back, and everybody can see that somebody must. Only the codes in `give_up_on`
+        are raised. `reads`: a long step that changes nothing, with a heartbeat instead of a short
+        time-out.
         """
-        pause = timedelta(seconds=1)
+        pause, since = timedelta(seconds=1), workflow.now()
         while True:
             try:
                 value: T = await workflow.execute_activity(
@@ -289,21 +313,63 @@ class OperationWorkflow:
                     result_type=result,
                     start_to_close_timeout=_READ_TIMEOUT if reads else self.timing.effect_timeout,
                     heartbeat_timeout=self.timing.effect_timeout if reads else None,
-                    retry_policy=_RETRY,
+                    retry_policy=_INSIST,
                 )
-                return value
             except ActivityError as error:
                 info = as_info(error)
                 if info.code in give_up_on:
+                    await self.attend(None)
                     raise
-                self._ask_for_a_person(info)
+                visible = min(_VISIBLE_AFTER, self.timing.step_patience)
+                if is_final(info) or workflow.now() - since >= visible:
+                    await self.attend(info)
+            else:
+                await self.attend(None)
+                return value
             await workflow.sleep(pause)
             pause = min(pause * 2, _INSIST_PAUSE_MAX)
 
-    def _ask_for_a_person(self, info: ErrorInfo) -> None:
+    async def attend(self, why: ErrorInfo | None) -> None:
+        """Say that a person is needed, in the timeline and to the project's entity; None: not any more."""
+        if why is not None and why.code not in self.told:
+            await self._tell(why)
+        if why == self.attention:
+            return
+        # Azure's messages may name the request: only a new code is worth an event in the entity's history.
+        known = why is not None and self.attention is not None and why.code == self.attention.code
+        self.attention = why
+        text = f"needs a person: {why.code}: {why.message} {why.remedy}".strip() if why else ""
         for step, progress in self.steps.items():
             if progress.state is StepState.RUNNING:
-                self.note(step, f"needs a person: {info.code}: {info.message} {info.remedy}".strip())
+                self.note(step, text)
+        parent = workflow.info().parent
+        if parent is None or known:
+            return
+        entity = workflow.get_external_workflow_handle(parent.workflow_id)
+        try:
+            await entity.signal(
+                names.ATTENTION, Attention(operation_id=self.order.operation_id, why=self.attention)
+            )
+        except FailureError as error:  # an entity that is gone takes its children with it
+            workflow.logger.warning("the entity did not hear of it: %s", error)
+
+    async def _tell(self, why: ErrorInfo) -> None:
+        """Write the event that a person is needed, once for each code; in vain, it is tried at the next turn."""
+        needed = PersonNeeded(
+            project=self.project, operation_id=self.order.operation_id, kind=self.kind, error=why
+        )
+        try:
+            await workflow.execute_activity(
+                "announce_person_needed",
+                needed,
+                start_to_close_timeout=self.timing.effect_timeout,
+                schedule_to_close_timeout=self.timing.effect_timeout * 2,
+                retry_policy=_RETRY,
+            )
+        except ActivityError as error:
+            workflow.logger.warning("no event tells of it: %s", as_info(error).code)
+        else:
+            self.told.add(why.code)
 
     async def protected(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry `work` through although a cancellation is asked for meanwhile."""

@@ -35,6 +35,8 @@ class Recorded(OperationWorkflow):
     """The labeling job that is connected, being connected or being retired."""
     linked: bool = False
     """Language's settings name the labeling job; said anew in each order, since a read may be stale."""
+    unsettled: frozenset[Studio] = frozenset()
+    """Studios that were told to shut and were not yet waited out: they read as shut, and may take labels."""
     kept: tuple[str, ...] = ()
     """Ids of snapshots taken because labels were made where none should be; the report names them."""
     disabled_at: datetime | None = None
@@ -126,7 +128,9 @@ class Recorded(OperationWorkflow):
     def _write_of(self, changes: Mapping[str, object]) -> RecordWrite:
         if self.stored is None:
             raise LabelbridgeError("record_conflict", "There is no record to change.")
-        stamp = {"updated_at": workflow.now(), "updated_by": self.order.operation_id}
+        stamp: dict[str, object] = {"updated_at": workflow.now(), "updated_by": self.order.operation_id}
+        if changes.get("active", self.stored.record.active) is not self.stored.record.active:
+            stamp["active_since"] = workflow.now()
         record = self.stored.record.model_copy(update={**changes, **stamp})
         return RecordWrite(record=record, etag=self.stored.etag)
 

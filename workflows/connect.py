@@ -29,6 +29,8 @@ class ConnectWorkflow(Moves):
     """One connect."""
 
     made: JobMade
+    answered: bool = False
+    """Azure ML has answered that the labeling job is made."""
     snapshot: SnapshotRef
 
     @workflow.run
@@ -72,7 +74,7 @@ class ConnectWorkflow(Moves):
 
     async def create_job(self) -> None:
         """Create data asset and labeling job, and wait until Azure ML has provisioned it."""
-        self.on_undo("the new labeling job is retired", self.retire_new_job)
+        self.on_undo("the new labeling job is retired", self.undo_job)
         order = JobOrder(
             project=self.project,
             kind=self.project_kind,
@@ -82,7 +84,9 @@ class ConnectWorkflow(Moves):
             container=self.facts.container or "",
             template=self.snapshot.raw or "",
         )
+        self.unsettled |= {Studio.AZUREML}  # it opens as soon as it is provisioned
         self.made = await self.effect("create_job", order, JobMade)
+        self.answered = True
         deadline = workflow.now() + self.timing.step_patience
         while True:
             state: LabelingJobState = await self.read("job_state", self.connect.job, LabelingJobState)
@@ -94,28 +98,26 @@ class ConnectWorkflow(Moves):
             self.note(Step.CREATE_JOB, f"Azure ML prepares the labeling job ({state.status})")
             await workflow.sleep(self.timing.poll)
 
+    async def undo_job(self) -> None:
+        """Undo of the labeling job; a creation that was not answered is first waited out.
+
+        It may still land, and a job that comes into being after it was looked for would be open.
+        """
+        if not self.answered:
+            await workflow.sleep(self.timing.drain)
+        await self.retire_new_job(self.connect.job)
+
     async def pause_job(self) -> None:
         """Pause the new job, wait out writes in flight, and keep what was labelled meanwhile."""
         await self.effect("set_gate", self.gate(Studio.AZUREML, open_=False), datetime)
         await workflow.sleep(self.timing.drain)
+        self.unsettled -= {Studio.AZUREML}
         early = await self.export(Studio.AZUREML)
         if early.labels:
             self.kept += (early.id,)
             self.notes.append(
                 f"{early.labels} labels were made before the pause; they are in snapshot {early.id}."
             )
-
-    async def retire_new_job(self) -> None:
-        """Undo of the labeling job: paused, what it holds kept as a snapshot, archived."""
-        await self.shut_for_certain(Studio.AZUREML)
-        gates = await self.read_gates()
-        if gates.azureml_open is not None:
-            late = await self.insist_on_export(Studio.AZUREML)
-            if late.labels:
-                self.notes.append(
-                    f"The labeling job held {late.labels} labels; they are in snapshot {late.id}."
-                )
-        await self.insist("retire_job", self.connect.job, None)
 
     async def commit(self) -> None:
         """The record names the connection: one blob write."""
@@ -133,7 +135,7 @@ class ConnectWorkflow(Moves):
             await self.insist_writing(
                 {
                     "connection": connection,
-                    "transition": self.transition(phase=Phase.COMMITTED),
+                    "transition": self.transition(phase=Phase.COMMITTED, snapshots=self.named(self.snapshot)),
                     "left": {},
                     "met": {},
                     "given": (),

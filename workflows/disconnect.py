@@ -10,6 +10,7 @@ from labelbridge import names
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
     DisconnectRequest,
+    GateState,
     JobRef,
     MergeReport,
     OperationResult,
@@ -49,24 +50,39 @@ class DisconnectWorkflow(Moves):
         await self.intend(source=active, target=Studio.LANGUAGE, epoch=self.status.epoch + moves)
         if not moves:
             return
-        await self.shut(Studio.AZUREML)
-        self.snapshot = await self.come_to_rest(Studio.AZUREML)
+        if self.discards and await self.job_is_gone():
+            # The job was deleted by hand: without this way out the project would stay gated for ever.
+            self.notes.append("The labeling job was gone: there were no labels of Azure ML to keep.")
+        else:
+            await self.shut(Studio.AZUREML)
+            self.snapshot = await self.come_to_rest(Studio.AZUREML)
         with self.step(Step.DELIVER):
             await self.deliver(self.snapshot)
 
-    async def deliver(self, azureml: SnapshotRef) -> None:
+    async def job_is_gone(self) -> bool:
+        """True if Azure ML has no such labeling job any more."""
+        order = self.gate(Studio.AZUREML, open_=False)
+        gates: GateState = await self.read("read_gates", order, GateState)
+        return gates.azureml_open is None
+
+    @property
+    def discards(self) -> bool:
+        """True if Azure ML's labels are not to be carried over."""
+        return isinstance(self.request, DisconnectRequest) and self.request.labels == "discard"
+
+    async def deliver(self, azureml: SnapshotRef | None) -> None:
         """Carry Azure ML's labels over, or give Language back its own if a sync had replaced them."""
-        assert isinstance(self.request, DisconnectRequest)
         language = await self.export(Studio.LANGUAGE)
-        if self.request.labels == "sync":
+        if azureml is not None and not self.discards:
             target, self.report = await self.merge(azureml, language)
         else:
             target = self.record.left.get(Studio.LANGUAGE, language)
             if language.digest not in (target.digest, *self.record.given):
                 target = language
-            self.notes.append(
-                f"Azure ML's labels were discarded as asked; they are kept as snapshot {azureml.id}."
-            )
+            if azureml is not None:
+                self.notes.append(
+                    f"Azure ML's labels were discarded as asked; they are kept as snapshot {azureml.id}."
+                )
         if target.digest == language.digest:
             self.note(Step.DELIVER, "Language holds them already")
         await self.deliver_to_language(target, language, phase=True)
@@ -74,7 +90,9 @@ class DisconnectWorkflow(Moves):
     async def commit(self) -> None:
         """The record has no connection any more and names the retired job: one blob write."""
         with self.step(Step.COMMIT):
-            transition = self.transition(phase=Phase.COMMITTED)
+            transition = self.transition(
+                phase=Phase.COMMITTED, snapshots=self.named(self.snapshot, self.report)
+            )
             await self.insist_writing(
                 {
                     "active": Studio.LANGUAGE,

@@ -8,7 +8,7 @@ from temporalio import workflow
 
 from labelbridge import names
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import ImportRequest, OperationResult, Record, SnapshotRef, StoredRecord
+from labelbridge.model import ImportRequest, OperationResult, SnapshotRef, Studio
 from labelbridge.model.steps import (
     Exported,
     FileOrder,
@@ -16,7 +16,6 @@ from labelbridge.model.steps import (
     JobTicket,
     NewProjectOrder,
     OperationOrder,
-    RecordWrite,
     VerifyOrder,
 )
 from labelbridge.plans import Step
@@ -51,6 +50,8 @@ class ImportWorkflow(Moves):
                     "input_invalid", "The labels file names no document that could be used."
                 )
             self.note(Step.READ_FILE, f"{self.snapshot.labels} labels in {self.snapshot.documents} documents")
+        # From here the record tells what a termination, or Temporal's loss, would leave behind.
+        await self.intend(source=Studio.LANGUAGE, target=Studio.LANGUAGE, epoch=self.status.epoch)
         with self.step(Step.CREATE_PROJECT):
             await self.create_project()
 
@@ -76,18 +77,9 @@ class ImportWorkflow(Moves):
         await self.insist("delete_project", self.project, None, reads=True)
 
     async def commit(self) -> None:
-        """The project gets its record."""
+        """The record is at rest: the project is there and holds the labels."""
         with self.step(Step.COMMIT):
-            record = Record(
-                project=self.project,
-                kind=self.source.project_kind,
-                updated_at=workflow.now(),
-                updated_by=self.order.operation_id,
-            )
-            write = RecordWrite(record=record, etag=self.stored.etag if self.stored else None)
-            self.stored = await self.insist(
-                "write_record", write, StoredRecord, give_up_on=("record_conflict",)
-            )
+            await self.insist_writing({"transition": None, "kind": self.source.project_kind})
 
     async def after(self) -> OperationResult:
         """The caller gets the snapshot."""

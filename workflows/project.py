@@ -6,33 +6,36 @@ the carried ledger together; each alone loses some); and a request made while no
 """
 
 import asyncio
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, TerminatedError
 
 from labelbridge import names
 from labelbridge.errors import LabelbridgeError
 from labelbridge.lifecycle import Verdict, judge, state_of
 from labelbridge.model import (
+    OURSELVES,
     Accepted,
-    Actor,
     ConnectRequest,
     ErrorInfo,
     JobRef,
     OperationKind,
     OperationResult,
     ProjectStatus,
+    ProjectSummary,
     RecoverRequest,
     RunningOperation,
     Submission,
     SyncRequest,
+    TrainRequest,
     WaitingOperation,
 )
-from labelbridge.model.steps import ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
-from workflows._errors import as_failure, as_info
+from labelbridge.model.steps import Attention, ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
+from workflows._errors import as_failure, as_info, is_final
 from workflows._syncs import BegunSyncs
 
 LEDGER_LIMIT = 500
@@ -45,7 +48,11 @@ _LOOK_ATTEMPT = timedelta(seconds=5)
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _ACTIVE = SearchAttributeKey.for_keyword(names.ACTIVE_ATTRIBUTE)
 _KIND = SearchAttributeKey.for_keyword(names.KIND_ATTRIBUTE)
-_OURSELVES = Actor(object_id="labelbridge", name="labelbridge")
+_ATTENTION = SearchAttributeKey.for_keyword(names.ATTENTION_ATTRIBUTE)
+_LOOK_PAUSE, _LOOK_PAUSE_MAX = timedelta(seconds=10), timedelta(minutes=5)
+"""Between two looks at a project that cannot be looked at."""
+_VISIBLE_AFTER = timedelta(minutes=5)
+"""A service that does not answer for this long needs a person."""
 
 
 @workflow.defn(name=names.ENTITY_WORKFLOW)
@@ -62,6 +69,11 @@ class ProjectWorkflow:
         self.continue_after = state.continue_after
         self.status: ProjectStatus | None = None
         self.running: RunningOperation | None = None
+        self.later = list(state.later)
+        self.terminated: RunningOperation | None = None
+        self.training: TrainRequest | None = None
+        self.attention: ErrorInfo | None = None
+        self.blind: ErrorInfo | None = None
         self.requests = 0
         self.lock = asyncio.Lock()
 
@@ -115,8 +127,21 @@ class ProjectWorkflow:
     async def submit_later(self, submission: Submission) -> None:
         """The durable form of `submit`, for a time when no worker answers: its outcome is remembered."""
         self.requests += 1
+        await self._admit_durably(submission)
+
+    async def _admit_durably(self, submission: Submission) -> None:
+        """Admit what must not be lost; where nothing can be known, it is judged after the next look."""
         async with self.lock:
-            await self._admit(submission, remember_refusal=True)
+            entry = await self._admit(submission, remember_refusal=True)
+        if entry.refused and submission.request_id not in self.ledger and not _is_ours(submission):
+            self.later = [*self.later, submission][-LEDGER_LIMIT:]
+
+    @workflow.signal(name=names.ATTENTION)
+    def heed(self, attention: Attention) -> None:
+        """The running operation needs a person, or does not any more."""
+        if self.running is not None and self.running.operation_id == attention.operation_id:
+            self.attention = attention.why
+            self._publish()
 
     @workflow.query(name=names.STATUS)
     def answer_status(self) -> ProjectStatus:
@@ -125,16 +150,20 @@ class ProjectWorkflow:
 
     async def _admit(self, submission: Submission, *, remember_refusal: bool) -> LedgerEntry:
         """Judge a request once; the same request id always gets the same answer."""
+        digest = submission.digest
         if known := self.ledger.get(submission.request_id):
-            return known
+            same = known.digest == digest
+            return known if same else LedgerEntry(refused=LabelbridgeError("key_reused").info)
+        if self.blind:
+            return LedgerEntry(refused=_unreachable(self.blind))
         try:
-            entry = LedgerEntry(accepted=await self._accept(submission))
+            entry = LedgerEntry(accepted=await self._accept(submission), digest=digest)
         except LabelbridgeError as error:
-            entry = LedgerEntry(refused=error.info)
+            entry = LedgerEntry(refused=error.info, digest=digest)
         except ActivityError as error:
             # The record or Language could not be read: nothing is known, so nothing is remembered.
             return LedgerEntry(refused=_unreachable(as_info(error)))
-        if entry.accepted or remember_refusal:
+        if (entry.accepted or remember_refusal) and not _is_ours(submission):
             self.ledger[submission.request_id] = entry
             while len(self.ledger) > LEDGER_LIMIT:
                 del self.ledger[next(iter(self.ledger))]
@@ -189,6 +218,9 @@ class ProjectWorkflow:
     async def _serve(self, queued: Queued) -> None:
         """Run one operation as a child, then look at what it left; recover if it left a transition."""
         await self._run_child(queued)
+        self.training = (
+            queued.submission.request if isinstance(queued.submission.request, TrainRequest) else None
+        )
         await self._refresh_or_wait()
 
     async def _run_child(self, queued: Queued) -> None:
@@ -209,7 +241,7 @@ class ProjectWorkflow:
         if isinstance(queued.submission.request, SyncRequest):
             # In one task with the child's start: who reads the new number asked after it.
             self.syncs.begin(self._accepted(queued), queued.submission.request)
-            workflow.upsert_memo({names.SYNCS_BEGUN: self.syncs.count})
+        workflow.upsert_memo(self._memo())
         try:
             await workflow.execute_child_workflow(
                 names.OPERATION_WORKFLOWS[kind.value], order, id=workflow_id, result_type=OperationResult
@@ -217,37 +249,63 @@ class ProjectWorkflow:
         except ChildWorkflowError as error:
             # Whoever waits reads the child's own error; the entity only goes on.
             self.syncs.failed(queued.operation_id)
+            # A recovery is begun again by itself, for as long as the record tells of an operation.
+            if isinstance(error.cause, TerminatedError) and kind is not OperationKind.RECOVER:
+                self.terminated = self.running
             workflow.logger.info("operation %s did not commit: %s", queued.operation_id, as_info(error).code)
 
     async def _refresh_or_wait(self) -> None:
         """Read record and Language until they answer; finish or undo what an operation left."""
+        pause, since = _LOOK_PAUSE, workflow.now()
         while True:
             try:
                 await self._refresh()
             except ActivityError as error:
-                workflow.logger.warning("the project cannot be looked at: %s", as_info(error).code)
-                await self._pause_between_looks()
+                self._say_that_it_cannot_look(as_info(error), since)
+                await self._pause_between_looks(pause)
+                pause = min(pause * 2, _LOOK_PAUSE_MAX)
                 continue
             interrupted = self.status.interrupted if self.status else None
-            if interrupted is None:
+            if interrupted is None and self.terminated is None:
                 break
-            await self._run_child(self._recovery(interrupted))
-        self.running = None
+            recovery, self.terminated = self._recovery(interrupted), None
+            await self._run_child(recovery)
+        self.running = self.attention = self.blind = None
+        later, self.later = self.later, []
+        for submission in later:
+            await self._admit_durably(submission)
         self._publish()
 
-    async def _pause_between_looks(self) -> None:
-        """Wait; a long outage must not fill this run's history."""
-        await workflow.sleep(timedelta(seconds=10))
+    def _say_that_it_cannot_look(self, info: ErrorInfo, since: datetime) -> None:
+        workflow.logger.warning("the project cannot be looked at: %s", info.code)
+        if is_final(info) or workflow.now() - since >= _VISIBLE_AFTER:
+            known, self.blind = self.blind, info
+            self.running, self.attention = None, info
+            if known is None or known.code != info.code:
+                self._publish()
+
+    async def _pause_between_looks(self, pause: timedelta) -> None:
+        """Wait, or until a request that could look is there; a long outage must not fill this run's history."""
+        waiting = len(self.queue)
+        with suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(lambda: len(self.queue) > waiting, timeout=pause)
         if workflow.info().is_continue_as_new_suggested():
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._continue_as_new()
 
-    def _recovery(self, interrupted: str) -> Queued:
+    def _recovery(self, interrupted: str | None) -> Queued:
+        """A recovery of what the record tells of, or of an operation that was seen to be terminated."""
+        gone = self.terminated
+        request = RecoverRequest(
+            terminated=gone.operation_id if gone else None,
+            model=self.training.model if gone and self.training else None,
+            since=gone.started_at if gone else None,
+        )
         submission = Submission(
-            request_id=f"recover-{interrupted}",
-            actor=_OURSELVES,
+            request_id=f"recover-{interrupted or request.terminated}",
+            actor=OURSELVES,
             submitted_at=workflow.now(),
-            request=RecoverRequest(),
+            request=request,
         )
         return Queued(operation_id=self._new_id(submission), submission=submission)
 
@@ -267,7 +325,8 @@ class ProjectWorkflow:
             WaitingOperation(operation_id=q.operation_id, kind=OperationKind(q.submission.request.kind))
             for q in self.queue
         )
-        return base.model_copy(update={"running": self.running, "queued": waiting})
+        changes = {"running": self.running, "queued": waiting, "attention": self.attention}
+        return base.model_copy(update=changes)
 
     def _publish(self) -> None:
         status = self._status_now()
@@ -277,8 +336,17 @@ class ProjectWorkflow:
                 _STATE.value_set(state_of(status).value),
                 _ACTIVE.value_set(status.active.value),
                 _KIND.value_set(kind),
+                _ATTENTION.value_set(self.attention.code if self.attention else "none"),
             ]
         )
+        workflow.upsert_memo(self._memo())
+
+    def _memo(self) -> dict[str, object]:
+        """What lists of projects and callers of a sync read without asking this entity."""
+        memo: dict[str, object] = {names.SYNCS_BEGUN: self.syncs.count}
+        if self.status is not None:
+            memo[names.SUMMARY] = ProjectSummary.of(self._status_now())
+        return memo
 
     # The end of a run.
 
@@ -299,6 +367,7 @@ class ProjectWorkflow:
         carried = EntityState(
             project=self.project,
             queue=tuple(self.queue),
+            later=tuple(self.later),
             ledger=self.ledger,
             next_number=self.next_number,
             syncs_begun=self.syncs.count,
@@ -306,10 +375,17 @@ class ProjectWorkflow:
             continue_after=self.continue_after,
         )
         # An older number would let a caller share a sync that began before it asked.
-        workflow.continue_as_new(carried, memo={names.SYNCS_BEGUN: self.syncs.count})
+        workflow.continue_as_new(carried, memo=self._memo())
+
+
+def _is_ours(submission: Submission) -> bool:
+    """Asked by Labelbridge itself, which asks again: remembering it would push out callers' keys."""
+    return submission.actor == OURSELVES
 
 
 def _unreachable(info: ErrorInfo) -> ErrorInfo:
+    if info.code == "record_unreadable":
+        return info
     return LabelbridgeError(
         "registry_unreachable", f"The project could not be looked at: {info.code}: {info.message}"
     ).info

@@ -61,7 +61,9 @@ class SwitchWorkflow(Moves):
     async def commit(self) -> None:
         """Step 6: one blob write."""
         with self.step(Step.COMMIT):
-            transition = self.transition(phase=Phase.COMMITTED)
+            transition = self.transition(
+                phase=Phase.COMMITTED, snapshots=self.named(self.snapshot, self.report)
+            )
             left = {**self.record.left, self.target.other: self.snapshot}
             await self.insist_writing(
                 {

@@ -14,7 +14,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.policies import ARMHttpLoggingPolicy, AsyncARMChallengeAuthenticationPolicy
 
-from labelbridge.azure.errors import azure_errors
+from labelbridge.azure.errors import azure_errors, json_object
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import AzureSettings
@@ -73,10 +73,10 @@ class ArmRest:
     async def pages(self, what: str, path: str, *, version: str) -> list[dict[str, Any]]:
         """All items of a listing, its `nextLink`s followed."""
         items: list[dict[str, Any]] = []
-        body = (await self.call(what, "GET", path, version=version)).json()
+        body = json_object(await self.call(what, "GET", path, version=version))
         items.extend(body.get("value") or ())
         while link := body.get("nextLink"):
-            body = (await self.call(what, "GET", link, version=None)).json()
+            body = json_object(await self.call(what, "GET", link, version=None))
             items.extend(body.get("value") or ())
         return items
 

@@ -17,7 +17,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from labelbridge.azure.arm import Arm, LanguageAccount
-from labelbridge.azure.errors import azure_errors
+from labelbridge.azure.errors import azure_errors, json_object
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import PROJECT_NAME
@@ -147,7 +147,7 @@ async def begun(begin: Any) -> str:
 
 def json_body(pipeline_response: Any, *_: Any) -> Any:
     """For the `cls` of an operation: the JSON as it came (the SDK's models drop what they do not know)."""
-    return pipeline_response.http_response.json()
+    return json_object(pipeline_response.http_response)
 
 
 def plain(name: str) -> str:

@@ -27,6 +27,7 @@ from labelbridge.azure.azureml_models import (
     summary_from,
     workspace_from,
 )
+from labelbridge.azure.errors import json_object
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import AzureSettings
@@ -51,7 +52,7 @@ class Workspace:
     async def info(self) -> WorkspaceInfo:
         """The workspace itself; `invalid_request` if there is none."""
         response = await self._rest.call("read the workspace", "GET", self.id, version=self._version)
-        return workspace_from(response.json())
+        return workspace_from(json_object(response))
 
     async def datastores(self) -> tuple[Datastore, ...]:
         """The workspace's blob datastores; others cannot be labelled from."""
@@ -63,7 +64,14 @@ class Workspace:
         response = await self._labeling(f"read the labeling job {name}", "GET", name, ok=(200, 404))
         if response.status_code == 404:
             return None
-        return job_from(name, response.json().get("properties") or {})
+        return job_from(name, _properties(response))
+
+    async def jobs(self) -> tuple[LabelingJob, ...]:
+        """All labeling jobs of the workspace, as its list shows them."""
+        found = await self._rest.pages(
+            "list the labeling jobs", f"{self.id}/labelingJobs", version=self._labeling_version
+        )
+        return tuple(job_from(str(one.get("name") or ""), one.get("properties") or {}) for one in found)
 
     async def put_job(self, name: str, properties: Mapping[str, Any]) -> LabelingJob:
         """Create or update a labeling job.
@@ -78,7 +86,7 @@ class Workspace:
         body = {"properties": {"jobType": "Labeling", **properties}}
         what = f"write the labeling job {name}"
         response = await self._labeling(what, "PUT", name, json=body, ok=(200, 201))
-        return job_from(name, response.json().get("properties") or {})
+        return job_from(name, _properties(response))
 
     async def delete_job(self, name: str) -> None:
         """Delete a labeling job; no error if it is gone. Its name stays taken."""
@@ -99,7 +107,7 @@ class Workspace:
         body = {"format": "Dataset"}
         response = await self._labeling(what, "POST", f"{name}/exportLabels", json=body, ok=(200, 202))
         if response.status_code == 200:
-            return ExportTicket(summary=summary_from(response.json()))
+            return ExportTicket(summary=summary_from(json_object(response)))
         location = response.headers.get("Location") or response.headers.get("Azure-AsyncOperation")
         if not location:
             raise LabelbridgeError("unavailable", f"Azure accepted to {what} and did not say where to ask.")
@@ -117,7 +125,7 @@ class Workspace:
         response = await self._rest.call(what, "GET", ticket.url, version=None, ok=(200, 202))
         if response.status_code == 202:
             return None
-        body = response.json()
+        body = json_object(response)
         # An asynchronous-operation address answers 200 with a status, a Location with the result itself.
         status = str(body.get("status") or "Succeeded")
         if status in ("Failed", "Canceled"):
@@ -133,7 +141,7 @@ class Workspace:
         path = f"{self._data(name)}/{quote(version, safe='')}"
         what = f"read the data asset {name}:{version}"
         response = await self._rest.call(what, "GET", path, version=self._version, ok=(200, 404))
-        return asset_from(name, response.json()) if response.status_code == 200 else None
+        return asset_from(name, json_object(response)) if response.status_code == 200 else None
 
     async def put_data_asset(
         self,
@@ -161,7 +169,7 @@ class Workspace:
         path = f"{self._data(name)}/{quote(version, safe='')}"
         what = f"register the data asset {name}:{version}"
         response = await self._rest.call(what, "PUT", path, version=self._version, json=body, ok=(200, 201))
-        return asset_from(name, response.json())
+        return asset_from(name, json_object(response))
 
     async def latest_version(self, name: str) -> str | None:
         """The newest version of a data asset, or None: by number if all are numbers, else by date."""
@@ -186,6 +194,14 @@ class Workspace:
         return await self._rest.call(
             what, method, f"{self.id}/labelingJobs/{path}", version=self._labeling_version, **options
         )
+
+
+def _properties(response: Any) -> dict[str, Any]:
+    """The properties of a labeling job; an answer without them tells of no gate."""
+    found = json_object(response).get("properties")
+    if not isinstance(found, dict) or not found:
+        raise LabelbridgeError("unavailable", "Azure ML answered for a labeling job with something else.")
+    return found
 
 
 __all__ = [

@@ -10,7 +10,7 @@ concludes that somebody else wrote it.
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
@@ -207,7 +207,7 @@ class Blobs:
         """The container's blobs whose name starts with `prefix`, by name; empty if there are none."""
         return tuple([blob async for blob in self.each(container, prefix)])
 
-    async def each(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+    async def each(self, container: str, prefix: str = "") -> AsyncGenerator[BlobInfo, None]:
         """`list`, one blob after the other, in bounded memory."""
         async with azure_errors(f"list the container {self.account}/{container}"):
             async for name, size, etag, modified in self._listing.each(container, prefix):

@@ -17,6 +17,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     DecodeError,
+    DeserializationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
@@ -28,6 +29,8 @@ from labelbridge.errors import LabelbridgeError
 BODY_LIMIT = 4096
 """Characters of the server's text that travel with an error; more would bloat workflow history."""
 
+_GARBAGE = (json.JSONDecodeError, UnicodeDecodeError, DeserializationError)
+"""What a client raises that was answered with something else than its protocol has, such as a proxy's page."""
 _FINAL_STATUS = frozenset({400, 404, 405, 409, 410, 412, 413, 415, 422})
 
 
@@ -42,7 +45,7 @@ async def azure_errors(what: str) -> AsyncIterator[None]:
         yield
     except LabelbridgeError:
         raise
-    except (AzureError, ClientError, TimeoutError, OSError) as error:
+    except (AzureError, ClientError, TimeoutError, OSError, *_GARBAGE) as error:
         raise translate(error, what) from error
 
 
@@ -72,6 +75,27 @@ def translate(error: BaseException, what: str) -> LabelbridgeError:
     return LabelbridgeError("unavailable", message, retry_after=retry_after(response.headers), data=data)
 
 
+def json_object(response: Any) -> dict[str, Any]:
+    """The JSON object of an answer; `unavailable` if it is none, whatever its status says.
+
+    A proxy or a half-dead front end answers 200 with a page of HTML or with half an answer: that tells
+    nothing of the resource, and must neither be believed nor be taken for a bug.
+    """
+    try:
+        body = response.json()
+    except (*_GARBAGE, AzureError) as error:
+        raise LabelbridgeError("unavailable", _unusable(response)) from error
+    if not isinstance(body, dict):
+        raise LabelbridgeError("unavailable", _unusable(response))
+    return body
+
+
+def _unusable(response: Any) -> str:
+    request = getattr(response, "request", None)
+    where = f"{request.method} {request.url.partition('?')[0]}" if request is not None else "a call"
+    return f"The answer to {where} is no JSON object."
+
+
 def _without_answer(error: BaseException, what: str) -> LabelbridgeError:
     left = remaining()
     if isinstance(error, ClientAuthenticationError):
@@ -88,6 +112,8 @@ def _without_answer(error: BaseException, what: str) -> LabelbridgeError:
         if isinstance(error, ServiceResponseError | TimeoutError | DecodeError)
         else "no connection"
     )
+    if isinstance(error, _GARBAGE):
+        kind = "no usable answer"
     if isinstance(error, AzureError) and not isinstance(error, ServiceRequestError | ServiceResponseError):
         kind = "no usable answer"
     return LabelbridgeError("unavailable", f"Could not {what}: {kind}: {error or type(error).__name__}")
@@ -166,4 +192,4 @@ def _said(error: HttpResponseError) -> str:
     return f"{codes.get('azure_code', '')}{inner}: {message}".strip(": ")
 
 
-__all__ = ["azure_errors", "body_text", "retry_after", "translate"]
+__all__ = ["azure_errors", "body_text", "json_object", "retry_after", "translate"]

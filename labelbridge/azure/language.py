@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from azure.core.exceptions import ResourceNotFoundError
 
 from labelbridge.azure._language_calls import LanguageCalls, begun, job_id_of, json_body, operation_job, plain
-from labelbridge.azure.errors import azure_errors
+from labelbridge.azure.errors import azure_errors, json_object
 from labelbridge.azure.language_models import (
     Deployment,
     JobKind,
@@ -56,7 +56,13 @@ class LanguageResource(LanguageCalls):
                 body = await client.get_project(plain(name), cls=json_body)
             except ResourceNotFoundError:
                 return None
-            return project_from(body)
+            return _one(project_from(body), name)
+
+    async def projects(self) -> tuple[LanguageProject, ...]:
+        """All projects of the resource, as its list shows them."""
+        client = await self.resource_client()
+        async with azure_errors("list the projects"):
+            return tuple([project_from(found.as_dict()) async for found in client.list_projects()])
 
     async def create_project(
         self,
@@ -132,7 +138,7 @@ class LanguageResource(LanguageCalls):
             response = await self.request(
                 f"read the deletion of {name}", "GET", f"global/deletion-jobs/{quote(job)}", ok=(200, 404)
             )
-            state = job_from(response.json()) if response.status_code == 200 else None
+            state = job_from(json_object(response)) if response.status_code == 200 else None
             if state is None and await self.project(name) is None:
                 return
             if state is not None and state.done:
@@ -196,7 +202,7 @@ class LanguageResource(LanguageCalls):
         """The state of a job now. The service keeps jobs for seven days."""
         path = f"{plain(name)}/{kind}/jobs/{quote(job_id)}"
         response = await self.request(f"read the {kind} job of {name}", "GET", path)
-        return job_from(response.json())
+        return job_from(json_object(response))
 
     async def training_jobs(self, name: str) -> tuple[LanguageJob, ...]:
         """All training jobs of the project that the service still knows."""
@@ -265,7 +271,7 @@ class LanguageResource(LanguageCalls):
         """The state of a deployment job now."""
         path = f"{plain(name)}/deployments/{plain(deployment)}/jobs/{quote(job_id)}"
         response = await self.request(f"read the deployment job of {deployment}", "GET", path)
-        return job_from(response.json())
+        return job_from(json_object(response))
 
     async def deployment(self, name: str, deployment: str) -> Deployment | None:
         """The deployment, or None if there is none of this name."""
@@ -285,6 +291,13 @@ class LanguageResource(LanguageCalls):
         client = await self.resource_client()
         async with azure_errors(f"write the project {name}"):
             await client.create_project(plain(name), body)
+
+
+def _one(found: LanguageProject, name: str) -> LanguageProject:
+    """`found` if it is the project that was asked for: an answer without its name tells of no gate."""
+    if found.name.casefold() != name.casefold():
+        raise LabelbridgeError("unavailable", f"Language answered for {name} with something else.")
+    return found
 
 
 def _stream(file: bytes | BinaryIO) -> BinaryIO:

@@ -8,7 +8,7 @@ session does.
 import base64
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import DefaultAzureCredential
@@ -22,6 +22,9 @@ from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Model, arm_id
 from labelbridge.settings import Settings
+
+if TYPE_CHECKING:
+    from labelbridge.azure.event_grid import Topic
 
 
 class Identity(Model):
@@ -49,6 +52,7 @@ class AzureSession:
         self._language: dict[str, LanguageResource] = {}
         self._workspaces: dict[str, Workspace] = {}
         self._blobs: dict[str, Blobs] = {}
+        self._topics: dict[str, Topic] = {}
         self._identity: Identity | None = None
 
     async def __aenter__(self) -> Self:
@@ -91,6 +95,14 @@ class AzureSession:
                 account, self._settings.azure.storage_endpoint, self._credential, self._transport
             )
         return self._blobs[account]
+
+    def topic(self, endpoint: str) -> "Topic":
+        """The Event Grid topic at this endpoint; its client is loaded with the first."""
+        from labelbridge.azure.event_grid import Topic
+
+        if endpoint not in self._topics:
+            self._topics[endpoint] = Topic(endpoint, self._credential, self._transport)
+        return self._topics[endpoint]
 
     async def identity(self) -> Identity:
         """Whom the credential's own token names.

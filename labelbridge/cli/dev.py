@@ -1,5 +1,6 @@
 """`labelbridge dev`: the local stack in the foreground, with a sample project in it."""
 
+import importlib.util
 import signal
 import threading
 from collections.abc import Callable
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from labelbridge.errors import ExitCode, LabelbridgeError
 
@@ -24,6 +24,7 @@ def run_dev(
     data: Path | None = None,
     workers: int = 1,
     ui: bool = True,
+    web: bool = True,
     console: Console | None = None,
     announce: Callable[[Path], None] | None = None,
 ) -> int:
@@ -34,6 +35,7 @@ def run_dev(
         data: folder of documents and a labels file for the project; the shipped sample if None.
         workers: how many workers.
         ui: also Temporal's web interface.
+        web: also Labelbridge's own console.
         console: where to write; stderr if None.
         announce: told the env file once everything serves.
 
@@ -64,7 +66,10 @@ def run_dev(
         ended.set()
 
     console.print(f"Starting the local stack in {directory} (logs in {directory / 'logs'})", highlight=False)
-    stack = Stack(directory, workers=workers, ui=ui, on_death=died)
+    if web and importlib.util.find_spec("fastapi") is None:
+        console.print("No console: pip install 'labelbridge[console]'", markup=False, highlight=False)
+        web = False
+    stack = Stack(directory, workers=workers, ui=ui, console=web, reconcile="PT1M", on_death=died)
     try:
         with stack:
             file = stack.directory / "operator.env"
@@ -99,11 +104,15 @@ def _seed(stack: "Stack", data: Path | None) -> str:
 
 
 def _print_addresses(console: Console, stack: "Stack", project: str, file: Path) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
+    web = stack.console.address if "console" in stack.names else "off"
     for name, value in {
+        "Console": web,
+        "Language Studio (rehearsal)": f"{stack.place.base_url}{_language_page(stack, project)}",
+        "Azure ML labeling (rehearsal)": f"{stack.place.base_url}/studio, once a project is connected",
+        "Who can sign in": ", ".join(name.capitalize() for name in _people()),
         "Temporal": stack.temporal.address,
         "Temporal's UI": stack.temporal.ui_address or "off",
-        "Azure (ARM, Language, studios)": stack.place.base_url,
+        "Azure (ARM, Language)": stack.place.base_url,
         "Identity": stack.place.identity_endpoint,
         "Blob": stack.place.storage_endpoint,
         "Language resource": stack.tenant.language_resource,
@@ -111,11 +120,27 @@ def _print_addresses(console: Console, stack: "Stack", project: str, file: Path)
         "Project": project,
         "Environment file": str(file),
     }.items():
-        table.add_row(name, value)
-    console.print(table, highlight=False, soft_wrap=True)
+        # No table: it would cut addresses off where the terminal is narrow, or is none.
+        console.print(f"{name:<30} {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"\nIn another terminal:  set -a; . {file}; set +a; labelbridge status {project}",
         highlight=False,
         soft_wrap=True,
     )
+    console.print(
+        f"The browser does not know this stack's certificates: accept them once, or trust {stack.place.authority}",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print("Ctrl-C ends everything.")
+
+
+def _people() -> tuple[str, ...]:
+    from labelbridge.local.seed import SIGN_INS
+
+    return tuple(SIGN_INS)
+
+
+def _language_page(stack: "Stack", project: str) -> str:
+    account = stack.tenant.language_resource.rsplit("/", 1)[-1]
+    return f"/studio/language/{account}/{project}"

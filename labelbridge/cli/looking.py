@@ -107,16 +107,28 @@ def status(
     """Say who labels where, since which epoch, and what runs now."""
     from labelbridge.cli.present import status_table, statuses_table
 
-    async def work(bridge: "Labelbridge", _: "Settings") -> ExitCode:
+    async def work(bridge: "Labelbridge", settings: "Settings") -> ExitCode:
         if project is None:
             everything = await bridge.statuses()
             emit(everything, statuses_table(everything), output)
         else:
-            one = await bridge.status(bridge.project(project))
+            one = await _with_policy(settings, await bridge.status(bridge.project(project)))
             emit(one, status_table(one), output)
         return ExitCode.DONE
 
     execute(output, language_resource, work)
+
+
+async def _with_policy(settings: "Settings", status: ProjectStatus) -> ProjectStatus:
+    """The status with what the registry says of automatic syncs, if it can be read."""
+    from labelbridge._offline import stores
+
+    try:
+        async with stores(settings) as opened:
+            policy = await opened.policies.read(status.project)
+    except LabelbridgeError:
+        return status
+    return status.model_copy(update={"auto_sync": policy.text})
 
 
 def history(

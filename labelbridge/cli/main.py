@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelbridge.cli import convert, looking, operations, snapshots
+from labelbridge.cli import convert, events, looking, operations, reconcile, snapshots
 from labelbridge.cli._exit import leave
 from labelbridge.cli.output import OutputFormat, reporting
 from labelbridge.errors import ExitCode
@@ -25,7 +25,7 @@ _MEANINGS = {
     ExitCode.CANCELLED: "cancelled and undone",
     ExitCode.STILL_RUNNING: "the operation still runs, only the waiting ended",
     ExitCode.UNREACHABLE: "a service could not be reached",
-    ExitCode.FINDINGS: "doctor or --dry-run found errors",
+    ExitCode.FINDINGS: "doctor or --dry-run found errors, or reconcile something that differs still",
     ExitCode.QUARANTINED: "done, but some labels are in quarantine (--allow-quarantine)",
 }
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _MEANINGS.items()) + "."
@@ -49,11 +49,14 @@ for command in (
     looking.history,
     looking.wait,
     looking.cancel,
+    reconcile.reconcile,
+    events.policy,
     convert.convert,
 ):
     app.command()(command)
 app.command("import")(operations.import_)
 app.add_typer(snapshots.app, name="snapshots")
+app.add_typer(events.app, name="events")
 
 
 @app.command()
@@ -71,12 +74,13 @@ def dev(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="How many workers.")] = 1,
     ui: Annotated[bool, typer.Option("--ui/--no-ui", help="Also Temporal's web interface.")] = True,
+    web: Annotated[bool, typer.Option("--console/--no-console", help="Also Labelbridge's console.")] = True,
 ) -> None:
     """Run the local stack in the foreground: a rehearsal of Azure, with a sample project in it."""
     from labelbridge.cli.dev import run_dev
 
     with reporting(OutputFormat.TABLE):
-        code = run_dev(directory, data=data, workers=workers, ui=ui)
+        code = run_dev(directory, data=data, workers=workers, ui=ui, web=web)
     raise typer.Exit(code)
 
 
@@ -87,6 +91,15 @@ def worker() -> None:
 
     with reporting(OutputFormat.TABLE):
         main()
+
+
+@app.command()
+def console() -> None:
+    """Serve the console and the HTTP API until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_CONSOLE__* variables."""
+    from labelbridge.cli.console import run_console
+
+    with reporting(OutputFormat.TABLE):
+        run_console()
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:

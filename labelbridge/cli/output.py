@@ -53,6 +53,14 @@ def emit_json(data: object) -> None:
     sys.stdout.write(text + "\n")
 
 
+def emit_line(data: object, text: str, output: OutputFormat) -> None:
+    """Print one of a stream on stdout, at once: as JSON on one line, or as `text`."""
+    if output is not OutputFormat.TABLE:
+        text = json.dumps(to_jsonable_python(data), ensure_ascii=False)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def emit(data: object, table: RenderableType, output: OutputFormat) -> None:
     """Print `data` as JSON, or its picture `table`, on stdout."""
     if output is OutputFormat.JSON:

@@ -112,7 +112,15 @@ def status_table(status: ProjectStatus) -> Table:
     rows.append(("Running", _running(status.running)))
     if status.interrupted and not status.running:
         rows.append(("Interrupted", f"{status.interrupted}; it is finished or undone by itself"))
+    if why := status.attention:
+        rows.append(("Needs a person", f"{why.code}: {why.message} {why.remedy}".strip()))
+    rows += [
+        ("Differs", f"{drift.code} ({drift.outcome}): {drift.message} {drift.remedy}".strip())
+        for drift in status.drift
+    ]
     rows += [("Queued", f"{queued.kind.value} {queued.operation_id}") for queued in status.queued]
+    if status.auto_sync:
+        rows.append(("Auto sync", status.auto_sync))
     if status.last_sync:
         rows.append(("Last sync", _snapshot(status.last_sync)))
     rows += [
@@ -151,6 +159,18 @@ def history_table(entries: Sequence[AuditEntry]) -> Table:
         )
         style = None if entry.outcome is Outcome.COMMITTED else "yellow"
         table.add_row(*map(escape, cells), style=style)
+    return table
+
+
+def drift_table(rows: Sequence[tuple[str, str, str, str, str]]) -> Table:
+    """What differs from the records: project, difference, what became of it, message, what to do."""
+    table = with_columns("Project", "Difference", "", "")
+    for project, code, outcome, message, remedy in rows:
+        text = Text(message)
+        if remedy and outcome not in ("closed", "as recorded"):
+            text.append(f"\n{remedy}", style="cyan")
+        style = {"closed": "green", "as recorded": "green", "note": ""}.get(outcome, "yellow")
+        table.add_row(escape(project), escape(code), Text(outcome, style), text)
     return table
 
 

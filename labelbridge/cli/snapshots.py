@@ -1,4 +1,4 @@
-"""The commands `snapshots list|show|diff|export`: what labels were, read from the registry itself.
+"""The commands `snapshots list|latest|show|diff|export`: what labels were, read from the registry itself.
 
 Prevents the question "what did we train on?" from needing a worker, or two files of a hundred megabytes
 side by side: snapshots are named by content, and everything here works with no server but Blob.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labelbridge.labels.diff import Diff
     from labelbridge.labels.formats import Format
     from labelbridge.labels.manifest import Manifest
+    from labelbridge.latest import LatestLabels
     from labelbridge.model import ProjectRef
     from labelbridge.settings import Settings
 
@@ -49,6 +50,31 @@ def list_(
         settings, ref = _project(project, language_resource)
         found = asyncio.run(_offline.snapshots(settings, ref))
         emit([_plain(one) for one in found], _list_table(found), output)
+
+
+@app.command()
+def latest(
+    project: ProjectArg,
+    language_resource: ResourceOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Say which snapshot holds the latest labels: what `labels/latest.json` says to data pipelines."""
+    from labelbridge.cli.present import grid
+
+    with reporting(output):
+        settings, ref = _project(project, language_resource)
+        found = asyncio.run(_latest(settings, ref))
+        if found is None:
+            raise LabelbridgeError("snapshot_unknown", f"No labels of {ref.name} were carried yet.")
+        plain = found.model_dump(mode="json")
+        emit(plain, grid([(name, str(value)) for name, value in plain.items()]), output)
+
+
+async def _latest(settings: "Settings", project: "ProjectRef") -> "LatestLabels | None":
+    from labelbridge._offline import stores
+
+    async with stores(settings) as opened:
+        return await opened.markers.read(project)
 
 
 @app.command()

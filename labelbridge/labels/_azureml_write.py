@@ -4,16 +4,18 @@ Prevents a row that its own reader would set aside: each is held against its doc
 written, unless the caller vouches that this was done.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 import msgspec
 
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels._azureml_wire import AmlSpan, ClassRowOut, SpanRowOut
+from labelbridge.labels.batches import Batch
 from labelbridge.labels.checks import CategoryRules, check_row
 from labelbridge.labels.codes import RejectedRowError
-from labelbridge.labels.offsets import Texts
+from labelbridge.labels.offsets import Text, Texts
 from labelbridge.labels.paths import UrlStyle, url_prefix
 from labelbridge.labels.rows import LabeledDocument
 from labelbridge.model import OffsetUnit, ProjectKind
@@ -70,17 +72,50 @@ def write(
         yield encoder.encode(_out(row, kind, unit, texts, prefix + row.document)) + b"\n"
 
 
+def write_batches(
+    batches: Iterable[Batch], *, unit: OffsetUnit, datastore: str, style: UrlStyle, workspace: str | None
+) -> Iterator[bytes]:
+    """`write` for spans that were held against the texts they come with."""
+    unit, prefix = unit_written(unit), url_prefix(datastore, style, workspace)
+    encode = msgspec.json.Encoder().encode_lines
+    in_points = unit is OffsetUnit.CODEPOINT
+    for batch in batches:
+        rows = []
+        assert batch.texts is not None
+        for row, text in zip(batch.rows, batch.texts, strict=True):
+            if in_points and text.astral:
+                spans = _known_in_codepoints(row, text.pairs())
+            else:
+                spans = [AmlSpan(s.category, start := s.start, start + s.length) for s in row.spans]
+            rows.append(SpanRowOut(prefix + row.document, spans, [1.0] * len(spans)))
+        yield encode(rows)
+
+
+def _in_codepoints(row: LabeledDocument, text: Text) -> list[AmlSpan]:
+    to = text.to_codepoint
+    return [AmlSpan(s.category, to(s.start), to(s.start + s.length)) for s in row.spans]
+
+
+def _known_in_codepoints(row: LabeledDocument, pairs: Sequence[int]) -> list[AmlSpan]:
+    """The same for spans that are known to fit."""
+    found = []
+    for span in row.spans:
+        start = span.start
+        end = start + span.length
+        found.append(AmlSpan(span.category, start - bisect_left(pairs, start), end - bisect_left(pairs, end)))
+    return found
+
+
 def _out(
     row: LabeledDocument, kind: ProjectKind, unit: OffsetUnit, texts: Texts | None, url: str
 ) -> SpanRowOut | ClassRowOut:
     match kind:
         case ProjectKind.ENTITIES:
             text = texts.get(row.document) if texts is not None and unit is OffsetUnit.CODEPOINT else None
-            spans = [AmlSpan(s.category, s.start, s.start + s.length) for s in row.spans]
             if text is not None and text.astral:
-                spans = [
-                    AmlSpan(s.label, text.to_codepoint(s.start), text.to_codepoint(s.end)) for s in spans
-                ]
+                spans = _in_codepoints(row, text)
+            else:
+                spans = [AmlSpan(s.category, s.start, s.start + s.length) for s in row.spans]
             return SpanRowOut(image_url=url, label=spans, label_confidence=[1.0] * len(spans))
         case ProjectKind.MULTI_LABEL:
             classes = list(row.classes)

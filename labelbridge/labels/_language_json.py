@@ -6,7 +6,7 @@ bytes they came as.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeGuard
 
@@ -140,8 +140,16 @@ class Documents:
     def decoded(self, kind: ProjectKind) -> Iterator[tuple[int, msgspec.Raw | None, Document | None]]:
         """Number, entry as found, entry decoded; one of the two is None.
 
-        What can be decoded is given decoded, whole blocks at once; what cannot, as found.
+        What can be decoded is given decoded, what cannot, as found.
         """
+        for first, entries, raws in self.decoded_blocks(kind):
+            yield from ((index, None, entry) for index, entry in enumerate(entries, first))
+            yield from ((index, raw, None) for index, raw in enumerate(raws, first))
+
+    def decoded_blocks(
+        self, kind: ProjectKind
+    ) -> Iterator[tuple[int, Sequence[Document], Sequence[msgspec.Raw]]]:
+        """Number of the first entry of a block, its entries decoded, or as found if one cannot be decoded."""
         decoder = _document_lists[kind]
         for number in range(len(self._places)):
             start, end, first, whole = self._places.range(number)
@@ -150,11 +158,9 @@ class Documents:
                     raise ValueError("to be looked at by itself")
                 entries = decoder.decode(b"[" + self._read(start, end) + b"]")
             except (ValueError, RecursionError):
-                for index, raw in enumerate(self.block(number), first):
-                    yield index, raw, None
+                yield first, (), self.block(number)
             else:
-                for index, entry in enumerate(entries, first):
-                    yield index, None, entry
+                yield first, entries, ()
 
     def raw(self, index: int) -> msgspec.Raw:
         """The entry of a number, as found."""

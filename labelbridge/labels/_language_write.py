@@ -4,7 +4,7 @@ Prevents the loss of fields that a tool put into an entry: what an old entry, re
 besides the fields that we know is written again, byte for byte.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -91,6 +91,14 @@ def new_document(
     return entities if kind is ProjectKind.ENTITIES else classes
 
 
+def encoded(
+    kind: ProjectKind, project_language: str | None, rows: Sequence[LabeledDocument], lengths: Sequence[int]
+) -> bytes:
+    """The entries of documents that the file does not have, as in a JSON list without its brackets."""
+    make = new_document(kind, project_language)
+    return _encode(list(map(make, rows, lengths)))[1:-1]
+
+
 def document_writer(
     kind: ProjectKind, project_language: str | None
 ) -> Callable[[LabeledDocument, int, msgspec.Raw | None], bytes]:
@@ -100,6 +108,8 @@ def document_writer(
     def write(row: LabeledDocument, length: int, old: msgspec.Raw | None) -> bytes:
         if old is not None:
             try:
+                if kind is ProjectKind.ENTITIES and (plain := _plain(old)) is not None:
+                    return _encode(new(_with_defaults(row, plain), length))
                 return _over(row, kind, old, length, project_language)
             except ValueError:
                 # A field that we do not know holds half a surrogate pair: no JSON, so nothing to carry.
@@ -107,6 +117,52 @@ def document_writer(
         return _encode(new(row, length))
 
     return write
+
+
+class _PlainSpan(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    offset: int
+    length: int
+    category: str
+
+
+class _PlainRegion(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    labels: list[_PlainSpan]
+    regionOffset: int  # noqa: N815
+    regionLength: int  # noqa: N815
+
+
+class _PlainEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An entry that has nothing but what is written anew."""
+
+    location: str
+    entities: list[_PlainRegion] = []
+    language: str | None = None
+    dataset: str | None = None
+
+
+_plain_entry = msgspec.json.Decoder(_PlainEntry)
+
+
+def _plain(old: msgspec.Raw) -> _PlainEntry | None:
+    """The old entry if it has no field that would have to be carried: then a new one says as much."""
+    try:
+        entry = _plain_entry.decode(old)
+    except ValueError:
+        return None
+    return entry if len(entry.entities) < 2 else None
+
+
+def _with_defaults(row: LabeledDocument, old: _PlainEntry) -> LabeledDocument:
+    """The row, with the old entry's language and dataset where it has none."""
+    if row.language is not None and row.dataset is not None:
+        return row
+    return LabeledDocument(
+        document=row.document,
+        spans=row.spans,
+        classes=row.classes,
+        dataset=row.dataset or old.dataset,
+        language=row.language or old.language,
+    )
 
 
 def _over(

@@ -7,8 +7,10 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from labelbridge.errors import LabelbridgeError
-from labelbridge.labels import azureml_jsonl, class_table, lines, snapshot, vote
-from labelbridge.labels.checks import checked
+from labelbridge.labels import _language_blocks, azureml_jsonl, class_table, lines, snapshot, vote
+from labelbridge.labels._azureml_blocks import BlockReader
+from labelbridge.labels.batches import Batch, gathered
+from labelbridge.labels.checks import Checking, checked
 from labelbridge.labels.language_project import LanguageProjectFile
 from labelbridge.labels.offsets import Texts
 from labelbridge.labels.rows import LabeledDocument, Quarantined
@@ -48,6 +50,13 @@ class Reader(Protocol):
         """Names of the documents that `rows` will ask for, in about that order; some may not exist."""
 
 
+class BatchReader(Reader, Protocol):
+    """A reader that can give its rows in blocks; see `Batch`."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Every row, in blocks, with the texts of the rows where `texts` were given."""
+
+
 class AzureMLReader:
     """Azure ML's JSONL, one file or those of an MLTable."""
 
@@ -70,8 +79,13 @@ class AzureMLReader:
 
     def rows(self) -> Iterator[LabeledDocument | Quarantined]:
         """Every row."""
+        for batch in self.batches():
+            yield from batch.items
+
+    def batches(self) -> Iterator[Batch]:
+        """Every row, in blocks."""
         options = self._options
-        reader = azureml_jsonl.RowReader(
+        reader = BlockReader(
             kind=self.kind,
             unit=options.unit,
             texts=options.texts,
@@ -81,7 +95,7 @@ class AzureMLReader:
             settle=self._settle(),
         )
         for name, file in self._files:
-            yield from reader.read_file(file, name)
+            yield from reader.batches(file, name)
 
     def documents(self) -> Iterator[str]:
         """Names of the documents."""
@@ -141,6 +155,16 @@ class LanguageReader:
     def rows(self) -> Iterator[LabeledDocument | Quarantined]:
         """Every row."""
         return _held_against(self.project.rows(), self, self._options, self._name)
+
+    def batches(self) -> Iterator[Batch]:
+        """Every row, in blocks."""
+        options = self._options
+        if options.texts is None or options.for_language:
+            return gathered(self.rows())
+        checking = Checking(
+            kind=self.kind, texts=options.texts, categories=self.categories, source=self._name
+        )
+        return _language_blocks.batches(self.project, options.texts, checking)
 
     def documents(self) -> Iterator[str]:
         """Names of the documents."""

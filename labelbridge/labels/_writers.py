@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labelbridge.errors import LabelbridgeError
-from labelbridge.labels import azureml_jsonl, class_table, snapshot, training
+from labelbridge.labels import _azureml_write, azureml_jsonl, class_table, snapshot, training
+from labelbridge.labels.batches import Batch
 from labelbridge.labels.contents import Contents
 from labelbridge.labels.language_project import LanguageProjectFile
 from labelbridge.labels.loss import Losses
@@ -49,6 +50,16 @@ class Writer(Protocol):
         """The file, in pieces."""
 
 
+class BatchWriter(Writer, Protocol):
+    """A writer that can take whole batches, with the texts that their rows were held against."""
+
+    def takes_batches(self) -> bool:
+        """True if `write_batches` gives what `write` gives."""
+
+    def write_batches(self, batches: Iterable[Batch]) -> Iterator[bytes]:
+        """The file, in pieces."""
+
+
 class AzureMLWriter:
     """Azure ML's JSONL."""
 
@@ -74,6 +85,21 @@ class AzureMLWriter:
             style=options.style,
             workspace=options.workspace,
             vouched=options.vouched,
+        )
+
+    def takes_batches(self) -> bool:
+        """True for entities that were checked."""
+        return self._options.kind is ProjectKind.ENTITIES and self._options.vouched
+
+    def write_batches(self, batches: Iterable[Batch]) -> Iterator[bytes]:
+        """One line for each row."""
+        options = self._options
+        return _azureml_write.write_batches(
+            batches,
+            unit=options.unit,
+            datastore=options.datastore,
+            style=options.style,
+            workspace=options.workspace,
         )
 
 
@@ -105,6 +131,20 @@ class LanguageWriter:
             settings=options.settings,
             categories=options.categories,
             vouched=options.vouched,
+        )
+
+    def takes_batches(self) -> bool:
+        """True for entities that were checked, into a file that has no documents yet."""
+        options = self._options
+        assert options.template is not None
+        return options.kind is ProjectKind.ENTITIES and options.vouched and not options.template.has_documents
+
+    def write_batches(self, batches: Iterable[Batch]) -> Iterator[bytes]:
+        """The whole file."""
+        options = self._options
+        assert options.template is not None
+        return options.template.stream_batches(
+            batches, settings=options.settings, categories=options.categories
         )
 
 

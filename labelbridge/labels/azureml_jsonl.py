@@ -7,8 +7,7 @@ publishes no specification of it, nor the unit of its offsets.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from operator import itemgetter
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -33,17 +32,15 @@ from labelbridge.labels.checks import (
     text_of,
 )
 from labelbridge.labels.codes import Code, RejectedRowError
-from labelbridge.labels.lines import MAX_LINE_BYTES, blocks
+from labelbridge.labels.lines import MAX_LINE_BYTES
 from labelbridge.labels.offsets import InlineTexts, InvalidTextError, Text, Texts
-from labelbridge.labels.paths import candidates, plain
+from labelbridge.labels.paths import candidates
 from labelbridge.labels.rows import LabeledDocument, Quarantined, Span, quarantined
 from labelbridge.labels.spill import Seen
 from labelbridge.model import OffsetUnit, ProjectKind
 
 __all__ = ["RowReader", "documents_named", "find_text", "read", "unit_written", "write"]
 
-_first_byte, _last_byte = itemgetter(0), itemgetter(-1)
-_OPENING, _CLOSING = {ord("{")}, {ord("}")}
 BOM = b"\xef\xbb\xbf"
 """Taken off any line, not only the first: `lines` may be several files one after the other."""
 
@@ -99,7 +96,7 @@ def read(
 
 
 class RowReader:
-    """Reads the rows of one labeling project, which may stand in several files."""
+    """Reads the rows of one labeling project, which may stand in several files; see `BlockReader` too."""
 
     def __init__(
         self,
@@ -135,80 +132,15 @@ class RowReader:
         before = self._next(source)
         for number, line in enumerate(lines, 1):
             self._lines = before + number
+            if self._inline is not None:
+                self._inline.begin()
             found = self.one(line.removeprefix(BOM), number, source)
             if found is not None:
                 yield found
 
-    def read_file(self, file: BinaryIO, source: str) -> Iterator[LabeledDocument | Quarantined]:
-        """The same from a seekable file, several times faster: lines are decoded in blocks.
-
-        Where a block, or a row of it, is anything but ordinary it is read as `read` reads it.
-        """
-        before, number = self._next(source), 0
-        for block in blocks(file):
-            lines = block.split(b"\n")
-            lines.pop()
-            rows = self._decoded(block, lines)
-            for index, line in enumerate(lines):
-                number += 1
-                self._lines = before + number
-                quick = self._quick(rows[index]) if rows else None
-                found = quick or self.one(line.removeprefix(BOM), number, source)
-                if found is not None:
-                    yield found
-
     def _next(self, source: str) -> int:
         self._sources.append((self._lines, source))
         return self._lines
-
-    def _decoded(self, block: bytes, lines: list[bytes]) -> list[SpanRow] | list[ClassRow] | None:
-        """The rows of a block, if it has exactly one in each line."""
-        try:
-            # A line feed between } and { cannot stand inside a JSON value.
-            if set(map(_first_byte, lines)) != _OPENING or set(map(_last_byte, lines)) != _CLOSING:
-                return None
-            rows: list[SpanRow] | list[ClassRow] = self._decoder.decode_lines(block)
-        except (ValueError, IndexError, RecursionError):
-            return None
-        return rows if len(rows) == len(lines) else None
-
-    def _quick(self, row: SpanRow | ClassRow) -> LabeledDocument | None:
-        """The row's labels if there is nothing to say against it; None leaves it to `one`."""
-        url, prefix = row.image_url, self._prefix
-        if not url.startswith(prefix):
-            return None
-        document = url[len(prefix) :]
-        if not plain(document):
-            return None
-        text: Text | None = None
-        result: LabeledDocument | None = None
-        try:
-            if self._inline is not None:
-                text = self._inline.put(document, _text_in(row))
-            elif self._texts is not None:
-                text = text_of(document, self._texts)
-            if text is not None and isinstance(row, SpanRow) and not text.astral:
-                result = self._plain_spans(document, row.label, text.codepoint_length)
-            if result is None:
-                result = self._row(document, text, row)
-        except RejectedRowError:
-            return None
-        if self._seen is not None and self._seen.first(document, self._lines) != self._lines:
-            return None
-        return result
-
-    def _plain_spans(self, document: str, found: list[AmlSpan], length: int) -> LabeledDocument | None:
-        """Spans of a document of `length` in which the units agree: most are. None if one is not in order."""
-        if length > MAX_DOCUMENT:
-            return None
-        known = self._rules.known
-        spans = []
-        for span in found:
-            start, end, label = span.start, span.end, span.label
-            if not 0 <= start < end <= length or label not in known or end - start > MAX_SPAN:
-                return None
-            spans.append(Span(start, end - start, label))
-        return LabeledDocument(document=document, spans=tuple(spans))
 
     def one(self, line: bytes, number: int, source: str) -> LabeledDocument | Quarantined | None:
         """One row, without a BOM; None for a blank line. `number` is for the quarantine."""

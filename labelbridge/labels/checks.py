@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from labelbridge.labels.codes import Code, RejectedRowError
+from labelbridge.labels.contents import Measured
 from labelbridge.labels.offsets import InvalidTextError, Text, Texts
 from labelbridge.labels.paths import check_name
 from labelbridge.labels.rows import LabeledDocument, Quarantined, quarantined
@@ -184,6 +185,16 @@ def text_of(document: str, texts: Texts) -> Text:
     return text
 
 
+def texts_of(documents: list[str], texts: Texts) -> list[Text] | None:
+    """The texts of all these documents, at once where `texts` can; None if `text_of` rejects one."""
+    if isinstance(texts, Measured):
+        return texts.get_all(documents)
+    try:
+        return [text_of(document, texts) for document in documents]
+    except RejectedRowError:
+        return None
+
+
 def check_row(row: LabeledDocument, *, kind: ProjectKind, texts: Texts | None, rules: CategoryRules) -> None:
     """Raise RejectedRowError unless the row fits its document (if `texts` is given), kind and categories."""
     check_name(row.document)
@@ -233,17 +244,42 @@ def checked(
     For rows that were read without their texts, such as those of a Language project file. With
     `for_language` also what Language would refuse is put aside: names, lengths of spans and documents.
     """
-    rules = CategoryRules(categories, for_language=for_language)
-    for row in rows:
-        if isinstance(row, Quarantined):
-            yield row
-            continue
-        try:
-            check_row(row, kind=kind, texts=texts, rules=rules)
-            if for_language:
-                check_limits(row, texts)
-        except RejectedRowError as no:
-            raw = msgspec.json.encode(row)
-            yield quarantined(no.code, no.reason, raw, source=source, document=row.document)
-        else:
-            yield row
+    return Checking(
+        kind=kind, texts=texts, categories=categories, source=source, for_language=for_language
+    ).rows(rows)
+
+
+class Checking:
+    """See `checked`, for rows that come in several parts."""
+
+    def __init__(
+        self,
+        *,
+        kind: ProjectKind,
+        texts: Texts | None,
+        categories: Collection[str] | None,
+        source: str,
+        for_language: bool = False,
+    ) -> None:
+        """`rules` remembers the categories that were found to be allowed."""
+        self.rules = CategoryRules(categories, for_language=for_language)
+        self._kind = kind
+        self._texts = texts
+        self._source = source
+        self._for_language = for_language
+
+    def rows(self, rows: Iterable[LabeledDocument | Quarantined]) -> Iterator[LabeledDocument | Quarantined]:
+        """`checked` for some of the rows."""
+        for row in rows:
+            if isinstance(row, Quarantined):
+                yield row
+                continue
+            try:
+                check_row(row, kind=self._kind, texts=self._texts, rules=self.rules)
+                if self._for_language:
+                    check_limits(row, self._texts)
+            except RejectedRowError as no:
+                raw = msgspec.json.encode(row)
+                yield quarantined(no.code, no.reason, raw, source=self._source, document=row.document)
+            else:
+                yield row

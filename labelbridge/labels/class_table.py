@@ -77,7 +77,7 @@ def read(
         for_language: also quarantine category names that Language does not allow.
 
     Raises:
-        LabelbridgeError: `invalid_request` if the header lacks `document` or `label`.
+        LabelbridgeError: `input_invalid` if the header lacks `document` or `label`.
     """
     rules, seen = CategoryRules(categories, for_language=for_language), Seen()
     for group in _groups(_records(lines, source)):
@@ -179,7 +179,7 @@ def _wrong(cells: Sequence[str], header: Sequence[str], too_long: bool) -> Rejec
 def _header(cells: list[str], source: str) -> list[str]:
     if not {"document", "label"} <= set(cells) or len(set(cells)) < len(cells):
         raise LabelbridgeError(
-            "invalid_request",
+            "input_invalid",
             f"{source}: the first line must name the columns document and label, each once.",
         )
     return cells

@@ -54,16 +54,16 @@ class FolderContents:
 
 
 class InlineContents:
-    """Documents whose rows carry their text: only the one that was read last can be asked for."""
+    """Documents whose rows carry their text: only those that have just been read can be asked for."""
 
     def __init__(self, texts: InlineTexts) -> None:
         """`texts` is what the reader fills."""
         self._texts = texts
 
     def read(self, document: str, /) -> bytes | None:
-        """The document's bytes if its row was read last."""
-        last = self._texts.last
-        return last[1].encode() if last is not None and last[0] == document else None
+        """The document's bytes if its row has just been read."""
+        text = self._texts.string(document)
+        return None if text is None else text.encode()
 
 
 class Measured:
@@ -82,8 +82,25 @@ class Measured:
             raise found
         return found
 
+    def get_all(self, documents: list[str]) -> list[Text] | None:
+        """The texts of all these documents, or None if one is missing or is not UTF-8: then ask one by one."""
+        found: list[Text] = []
+        for number, data in enumerate(map(self._contents.read, documents)):
+            try:
+                if data is not None:
+                    found.append(Text(len(data)) if data.isascii() else Text.of(data.decode("utf-8")))
+                    continue
+            except UnicodeDecodeError:
+                pass
+            self._recent.update(zip(documents, found, strict=False))
+            self._remember(documents[number], data)
+            return None
+        return found
+
     def _measure(self, document: str) -> Text | InvalidTextError | None:
-        data = self._contents.read(document)
+        return self._remember(document, self._contents.read(document))
+
+    def _remember(self, document: str, data: bytes | None) -> Text | InvalidTextError | None:
         if data is None:
             return None
         if len(self._recent) >= _REMEMBERED:

@@ -170,7 +170,7 @@ def reader(source: Source, found: Format, options: ReadOptions) -> Reader:
 
     Raises:
         LabelbridgeError: `input_invalid` for a format that is only written, or options that it needs;
-            `invalid_request` or `snapshot_unreadable` if the file as a whole is not of the format.
+            `input_invalid` or `snapshot_unreadable` if the file as a whole is not of the format.
     """
     if found is Format.MLTABLE:
         folder = source.folder

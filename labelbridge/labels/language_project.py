@@ -8,13 +8,14 @@ and later). Offsets are UTF-16 units.
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels import _language_json as wire
-from labelbridge.labels._language_write import document_writer, new_document
+from labelbridge.labels._language_write import document_writer, encoded
+from labelbridge.labels.batches import Batch
 from labelbridge.labels.checks import CategoryRules, check_class_count, check_row, text_of
 from labelbridge.labels.codes import Code, RejectedRowError
 from labelbridge.labels.offsets import Texts
@@ -24,11 +25,17 @@ from labelbridge.labels.spill import Seen
 from labelbridge.model import ProjectKind
 
 FILE_VERSION = "2022-05-01"
+_BATCH = 512
+"""New documents that are encoded at once."""
 STRING_INDEX = "Utf16CodeUnit"
 """The only `stringIndexType` of the authoring API."""
 
-_BLOCK = 1 << 16
-"""Bytes of new documents that are given at once."""
+
+class Reading(NamedTuple):
+    """What one reading of a file has learnt so far."""
+
+    rules: CategoryRules
+    seen: Seen
 
 
 class LanguageProjectFile:
@@ -57,18 +64,16 @@ class LanguageProjectFile:
         one of the assets counts, since it says what shape the documents have.
 
         Raises:
-            LabelbridgeError: `invalid_request` if it is no project file of a kind known here.
+            LabelbridgeError: `input_invalid` if it is no project file of a kind known here.
         """
         try:
             parts = wire.parse(file)
         except (ValueError, TypeError, RecursionError) as error:
-            raise LabelbridgeError("invalid_request", f"{source} is no project file: {error}") from error
+            raise LabelbridgeError("input_invalid", f"{source} is no project file: {error}") from error
         found = parts.assets_kind or parts.metadata_kind
         kind = next((k for k in ProjectKind if k.value.casefold() == (found or "").casefold()), None)
         if kind is None:
-            raise LabelbridgeError(
-                "invalid_request", f"{source} is no project file: projectKind is {found!r}"
-            )
+            raise LabelbridgeError("input_invalid", f"{source} is no project file: projectKind is {found!r}")
         return cls(parts, kind, source)
 
     @classmethod
@@ -121,18 +126,43 @@ class LanguageProjectFile:
         field is not labelled and gives no row. Spans are not held against the documents' texts
         here: `checks.checked` does that.
         """
-        rules = CategoryRules(self.categories or None, for_language=False)
-        seen = Seen()
-        for index, raw, decoded in self._parts.documents.decoded(self.kind):
+        known = self.reading()
+        for first, entries, raws in self._parts.documents.decoded_blocks(self.kind):
+            yield from self.rows_of(first, entries, raws, known)
+
+    def reading(self) -> "Reading":
+        """What is known at the start of a reading of all documents."""
+        return Reading(CategoryRules(self.categories or None, for_language=False), Seen())
+
+    def blocks(self) -> Iterator[tuple[int, Sequence[wire.Document], Sequence[msgspec.Raw]]]:
+        """The documents in blocks, for `rows_of`: the first one's number, all decoded, or all as found."""
+        return self._parts.documents.decoded_blocks(self.kind)
+
+    @property
+    def counts_utf16(self) -> bool:
+        """True if the file says that its offsets are UTF-16 units, or nothing."""
+        return self._parts.counts_utf16
+
+    def rows_of(
+        self,
+        first: int,
+        entries: Sequence[wire.Document],
+        raws: Sequence[msgspec.Raw],
+        reading: "Reading",
+    ) -> Iterator[LabeledDocument | Quarantined]:
+        """The rows of one block."""
+        for index, (raw, decoded) in enumerate(
+            [*((None, entry) for entry in entries), *((raw, None) for raw in raws)], first
+        ):
             document = None
             try:
                 entry = decoded if raw is None else wire.decode_document(raw, self.kind)
                 assert entry is not None
                 document = entry.location
-                row = self._row(entry, rules)
+                row = self._row(entry, reading.rules)
                 if row is None:
                     continue
-                if seen.first(document, index) != index:
+                if reading.seen.first(document, index) != index:
                     raise RejectedRowError(Code.DUPLICATE_DOCUMENT, "an earlier entry was for this document")
             except RejectedRowError as no:
                 reason = f"documents[{index}]: {no.reason}"
@@ -225,8 +255,7 @@ class LanguageProjectFile:
         yield self._parts.head(self.kind, settings)
         names = dict.fromkeys((*self.categories, *(categories or ())))
         rules = None if vouched else CategoryRules(None, for_language=False)
-        documents = self._parts.documents
-        if not len(documents):
+        if not self.has_documents:
             yield from self._new_documents(rows, names, texts, rules)
         else:
             yield from self._documents(rows, names, texts, rules)
@@ -240,24 +269,45 @@ class LanguageProjectFile:
         rules: CategoryRules | None,
     ) -> Iterator[bytes]:
         """Entries for a file that has none; vouched-for rows are known to be one for each document."""
-        make = new_document(self.kind, self._parts.language)
-        encode_into, buffer = msgspec.json.Encoder().encode_into, bytearray()
         written = None if rules is None else Seen()
-        for number, row in enumerate(rows):
+        held: list[LabeledDocument] = []
+        lengths: list[int] = []
+        separator = b""
+        for number, row in enumerate(rows, 1):
             if written is not None and written.first(row.document, number) != number:
                 raise _twice(row)
-            for span in row.spans:
-                if span.category not in names:
-                    names[span.category] = None
-            if row.classes:
-                names.update(dict.fromkeys(row.classes))
-            if number:
-                buffer += b","
-            encode_into(make(row, self._length(row, texts, rules)), buffer, len(buffer))
-            if len(buffer) > _BLOCK:
-                yield bytes(buffer)
-                buffer.clear()
-        yield bytes(buffer)
+            held.append(row)
+            lengths.append(self._length(row, texts, rules))  # at once: a text may be known for a while only
+            if len(held) == _BATCH:
+                yield separator + self._encoded(Batch.clean(held, None), lengths, names)
+                separator, held, lengths = b",", [], []
+        if held:
+            yield separator + self._encoded(Batch.clean(held, None), lengths, names)
+
+    def stream_batches(
+        self, batches: Iterable[Batch], *, settings: Mapping[str, object], categories: Sequence[str] | None
+    ) -> Iterator[bytes]:
+        """`stream` for a file without documents, of rows that were held against the texts they come with."""
+        yield self._parts.head(self.kind, settings)
+        names = dict.fromkeys((*self.categories, *(categories or ())))
+        separator = b""
+        for batch in batches:
+            if batch.rows:
+                assert batch.texts is not None
+                lengths = [text.codepoint_length + len(text.astral) for text in batch.texts]
+                yield separator + self._encoded(batch, lengths, names)
+                separator = b","
+        yield self._parts.tail(self.kind, names)
+
+    def _encoded(self, batch: Batch, lengths: Sequence[int], names: dict[str, None]) -> bytes:
+        for name in batch.counts:
+            names.setdefault(name)
+        return encoded(self.kind, self._parts.language, batch.rows, lengths)
+
+    @property
+    def has_documents(self) -> bool:
+        """True if the file has entries of documents."""
+        return len(self._parts.documents) > 0
 
     def _documents(
         self,

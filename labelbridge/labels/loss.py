@@ -13,6 +13,8 @@ from labelbridge.errors import LabelbridgeError
 
 LISTED = 1000
 """Documents that a report names; its counts are whole."""
+NAMED = 10
+"""Those of them that a message names."""
 
 
 class Loss(StrEnum):
@@ -56,9 +58,11 @@ class LossReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.documents
 
     def __str__(self) -> str:
-        """One line for people."""
+        """One line for people, with the first documents."""
         parts = ", ".join(f"{reason} {count}" for reason, count in self.counts.items())
-        return f"{self.format}: {self.documents} documents lose something ({parts})"
+        names = list(dict.fromkeys(entry.document for entry in self.listed))[:NAMED]
+        more = f" and {self.documents - len(names)} more" if self.documents > len(names) else ""
+        return f"{self.format}: {self.documents} documents lose something ({parts}): {', '.join(names)}{more}"
 
 
 class Losses:

@@ -29,7 +29,7 @@ def members(table: bytes, names: Iterable[str], source: str) -> tuple[str, ...]:
         source: names the table in errors.
 
     Raises:
-        LabelbridgeError: `invalid_request`: no table, a table that is not of JSON lines, a path that
+        LabelbridgeError: `input_invalid`: no table, a table that is not of JSON lines, a path that
             leaves the folder, or one that names no file.
     """
     value = _parsed(table, source)
@@ -104,4 +104,4 @@ def _matches(kind: str, path: str, name: str) -> bool:
 
 
 def _no(source: str, why: str) -> LabelbridgeError:
-    return LabelbridgeError("invalid_request", f"{source} is no MLTable of labels: {why}.")
+    return LabelbridgeError("input_invalid", f"{source} is no MLTable of labels: {why}.")

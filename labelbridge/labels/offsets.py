@@ -8,7 +8,8 @@ Nothing is normalised here: a BOM is a character, CRLF is two, combining marks s
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -37,7 +38,7 @@ class Text(msgspec.Struct, gc=False):
     astral: Sequence[int] = ()
     """Code-point indexes of the characters beyond the BMP, ascending."""
     _units: Sequence[int] | None = None
-    """UTF-16 index of the first unit of each surrogate pair, once somebody asked."""
+    """See `pairs`; made once somebody asked."""
 
     @classmethod
     def decode(cls, data: bytes) -> "Text":
@@ -56,9 +57,20 @@ class Text(msgspec.Struct, gc=False):
     def of(cls, text: str) -> "Text":
         """Measure a string."""
         # Encoding is a copy for what the BMP holds, and several times faster than looking at each character.
-        if text.isascii() or len(text.encode("utf-16-le", "surrogatepass")) == 2 * len(text):
-            return cls(len(text))
-        return cls(len(text), array("Q", [match.start() for match in _ASTRAL.finditer(text)]))
+        length = len(text)
+        if text.isascii() or len(text.encode("utf-16-le", "surrogatepass")) == 2 * length:
+            return cls(length)
+        return cls(length, array("Q", [match.start() for match in _ASTRAL.finditer(text)]))
+
+    @classmethod
+    def of_all(cls, texts: Iterable[str]) -> list["Text"]:
+        """`of` for many strings, which must be what UTF-8 can hold."""
+        return [
+            cls(len(text))
+            if text.isascii() or len(text.encode("utf-16-le")) == 2 * len(text)
+            else cls(len(text), array("Q", [match.start() for match in _ASTRAL.finditer(text)]))
+            for text in texts
+        ]
 
     @property
     def utf16_length(self) -> int:
@@ -72,11 +84,12 @@ class Text(msgspec.Struct, gc=False):
 
     def splits_pair(self, offset: int) -> bool:
         """True if the UTF-16 offset lies between the two units of one character."""
-        units = self._pairs()
+        units = self.pairs()
         index = bisect_left(units, offset) - 1
         return index >= 0 and units[index] == offset - 1
 
-    def _pairs(self) -> Sequence[int]:
+    def pairs(self) -> Sequence[int]:
+        """UTF-16 index of the first unit of each surrogate pair, ascending."""
         if self._units is None:
             self._units = array("Q", [p + i for i, p in enumerate(self.astral)])
         return self._units
@@ -93,7 +106,7 @@ class Text(msgspec.Struct, gc=False):
             raise ValueError(f"offset {offset} is outside the text of {self.utf16_length} UTF-16 units")
         if self.splits_pair(offset):
             raise ValueError(f"offset {offset} splits a surrogate pair")
-        return offset - bisect_left(self._pairs(), offset)
+        return offset - bisect_left(self.pairs(), offset)
 
     def convert(self, offset: int, source: OffsetUnit, target: OffsetUnit) -> int:
         """Turn an offset of one unit into the other; `auto` is not a unit (ValueError)."""
@@ -148,21 +161,58 @@ class InlineTexts:
     """
 
     def __init__(self, kept: int = 1024) -> None:
-        """`kept`: how many texts are remembered at least."""
+        """`kept`: of how many texts the measures are remembered at least."""
         self._kept = kept
         self._texts: dict[str, Text] = {}
         self._before: dict[str, Text] = {}
-        self.last: tuple[str, str] | None = None
-        """Document and text that came last."""
+        self._strings: dict[str, str] = {}
+        self._blocks: deque[tuple[list[str], list[Text]]] = deque()
+        """Documents and measures of the last blocks, as long as nobody asks: most never do."""
+        self._newest: tuple[list[str], list[str]] | None = None
+        """Documents and texts of the last block, as long as nobody asks."""
+        self.last: tuple[str, Text] | None = None
+        """The text that was put alone last, and its measure."""
+
+    def begin(self) -> None:
+        """A reader begins with another block of rows, or with another row that stands alone."""
+        self._newest, self._strings = None, {}
+        if len(self._texts) >= self._kept:
+            self._before, self._texts = self._texts, {}
 
     def put(self, document: str, text: str) -> Text:
         """Measure and remember a document's text."""
-        if len(self._texts) >= self._kept:
-            self._before, self._texts = self._texts, {}
-        self.last = (document, text)
+        self._strings[document] = text
         found = self._texts[document] = Text.of(text)
+        self.last = text, found
         return found
+
+    def put_all(self, documents: list[str], texts: list[str]) -> list[Text]:
+        """`put` for the rows of a block."""
+        found = Text.of_all(texts)
+        self.settle(documents, texts, found)
+        return found
+
+    def settle(self, documents: list[str], texts: list[str], found: list[Text]) -> None:
+        """Say which texts belong to the block's rows: of two rows for a document only one may be used."""
+        if self._newest is not None:
+            self._blocks.pop()
+        self._newest = documents, texts
+        self._strings = {}
+        self._blocks.append((documents, found))
+        while sum(len(names) for names, _ in self._blocks) - len(self._blocks[0][0]) >= self._kept:
+            self._blocks.popleft()
 
     def get(self, document: str, /) -> Text | None:
         """The document's text if its row has just come by, else None."""
+        if self._blocks:
+            self.string(document)
+        while self._blocks:
+            self._texts.update(zip(*self._blocks.popleft(), strict=True))
         return self._texts.get(document) or self._before.get(document)
+
+    def string(self, document: str) -> str | None:
+        """The text itself, of a row of the block that is being read."""
+        if self._newest is not None:
+            self._strings.update(zip(*self._newest, strict=True))
+            self._newest = None
+        return self._strings.get(document)

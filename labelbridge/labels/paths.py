@@ -80,6 +80,14 @@ def plain(path: str) -> bool:
     return _PLAIN(path) is not None
 
 
+def all_plain(paths: list[str]) -> bool:
+    """True if each of `paths` is surely `plain`; one look at all of them."""
+    joined = "\n" + "\n".join(paths)
+    if any(part in joined for part in ("/", "\\", "%", "\n.", "\n\n")) or joined.endswith("\n"):
+        return False
+    return max(map(len, paths)) <= MAX_BLOB_NAME
+
+
 def url_prefix(datastore: str, style: UrlStyle, workspace: str | None = None) -> str:
     """What stands before the document's name, which follows as it is: nothing is percent-encoded.
 

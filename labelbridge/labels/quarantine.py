@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from labelbridge.labels.batches import Batch
 from labelbridge.labels.rows import LabeledDocument, Quarantined
 
 _BATCH = 512
@@ -61,6 +62,16 @@ class Sieve:
             self._rows += rows
             self._written += written
             self._count(held)
+
+    def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same for whole batches; who takes them leaves what was put aside alone."""
+        for batch in batches:
+            self._rows += len(batch.items)
+            for item in batch.aside:
+                self._put_aside(item)
+            self._counts.update(batch.counts)
+            yield batch
+            self._written += len(batch.rows)
 
     def _put_aside(self, item: Quarantined) -> None:
         self._codes[item.code] += 1

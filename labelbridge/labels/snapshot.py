@@ -190,6 +190,30 @@ def stored_rows(file: BinaryIO) -> Iterator[LabeledDocument]:
         )
 
 
+def labels_digest(file: BinaryIO) -> str:
+    """sha256 (hex) of the labels alone that a snapshot holds.
+
+    A document labelled with nothing counts as not labelled: Language lists a document without labels
+    and one that nobody labelled in the same way, so telling them apart would make equal labels look
+    different.
+    """
+    digest = hashlib.sha256()
+    decode, encode = msgspec.json.Decoder(_Line).decode_lines, msgspec.json.Encoder().encode_lines
+    file.seek(0)
+    file.readline(MAX_HEADER)
+    rest = b""
+    while True:
+        block = file.read(_READ)
+        cut = (rest + block).rfind(b"\n") + 1 if block else len(rest)
+        whole, rest = (rest + block)[:cut], (rest + block)[cut:]
+        lines = decode(whole) if whole else []
+        digest.update(
+            encode([(one.document, one.spans, one.classes) for one in lines if one.spans or one.classes])
+        )
+        if not block:
+            return digest.hexdigest()
+
+
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     while line := file.readline(MAX_LINE_BYTES + 1):
         yield line

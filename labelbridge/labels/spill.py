@@ -6,6 +6,7 @@ million take the same. Temporary files have no name and vanish with the process,
 
 import heapq
 import itertools
+import operator
 import os
 import sqlite3
 import tempfile
@@ -44,6 +45,8 @@ class Seen:
         self._limit = held
         self._held: dict[str, int] = {}
         self._last: str | None = None
+        self._top = ""
+        """The last of all names, by their order."""
         self._runs = _Runs()
         self._index: sqlite3.Connection | None = None
 
@@ -58,9 +61,26 @@ class Seen:
             if earlier is not None:
                 return earlier
         held[name] = number
+        if name > self._top:
+            self._top = name
         if len(held) >= self._limit:
             self._write()
         return number
+
+    def all_first(self, names: list[str], number: int) -> bool:
+        """Give `names` their numbers, from `number` on, if it is plain that each is new; else give none.
+
+        That is plain where they come in order, each after all that came before: so most files are.
+        """
+        if not names:
+            return True
+        if names[0] <= self._top or not all(map(operator.lt, names, itertools.islice(names, 1, None))):
+            return False
+        self._top = names[-1]
+        self._held.update(zip(names, itertools.count(number)))
+        if len(self._held) >= self._limit:
+            self._write()
+        return True
 
     def __contains__(self, name: object) -> bool:
         if name in self._held:

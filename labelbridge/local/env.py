@@ -34,8 +34,12 @@ def environment(
     temporal_ui: str | None = None,
     offset_unit: str = "utf16",
     timing: Mapping[str, str] = FAST,
+    reconcile: str = "PT0S",
 ) -> dict[str, str]:
-    """Variables for a process that runs as `principal`."""
+    """Variables for a process that runs as `principal`.
+
+    `reconcile` is how often the fleet is looked at: never, unless a rehearsal is about that.
+    """
     found = {
         "IDENTITY_ENDPOINT": tenant.place.identity_endpoint,
         "IDENTITY_HEADER": tenant.principals[principal].identity_header,
@@ -47,6 +51,7 @@ def environment(
         "LABELBRIDGE_LANGUAGE_RESOURCE": tenant.language_resource,
         "LABELBRIDGE_WORKSPACE": tenant.workspace,
         "LABELBRIDGE_LABELS__OFFSET_UNIT": offset_unit,
+        "LABELBRIDGE_RECONCILE__INTERVAL": reconcile,
     }
     if temporal_ui:
         found["LABELBRIDGE_TEMPORAL__UI"] = temporal_ui

@@ -12,12 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labelbridge.local.azure_error import AzureError
 from labelbridge.local.transports import abort_connection
 
-FaultKind = Literal["delay", "status", "reset_before", "reset_after", "hang", "hang_after"]
+FaultKind = Literal[
+    "delay",
+    "status",
+    "reset_before",
+    "reset_after",
+    "hang",
+    "hang_after",
+    "drop",
+    "duplicate",
+    "stale",
+    "garbage",
+]
 
 
 class FaultSpec(BaseModel):
@@ -25,7 +37,10 @@ class FaultSpec(BaseModel):
 
     `delay` waits `seconds` and goes on; `status` answers without effect; `reset_before` and
     `reset_after` cut the connection before or after the effect; `hang` holds the request before its
-    effect, `hang_after` its response, until the fault is deleted.
+    effect, `hang_after` its response, until the fault is deleted. `drop` holds the request for `seconds`
+    and then cuts the connection: its effect never comes. `duplicate` delivers the request once more,
+    `seconds` after its answer. `stale` answers a path for `seconds` as it was answered when first struck.
+    `garbage` answers 200 with `body`, without effect, as a half-dead proxy does.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +51,9 @@ class FaultSpec(BaseModel):
     kind: FaultKind
     status: int = Field(default=503, ge=400, le=599)
     seconds: float = Field(default=0.0, ge=0.0, le=3600.0)
-    """Of `delay`; for `status` the `Retry-After` (rounded up), if above 0."""
+    """Of `delay`, `drop`, `duplicate` and `stale`; for `status` the `Retry-After` (rounded up), if above 0."""
+    body: str = "<html><body>Please wait.</body></html>"
+    """Of `garbage`."""
     times: int | None = Field(default=None, ge=1)
     """How many requests it strikes; None: every one until it is deleted."""
     skip: int = Field(default=0, ge=0)
@@ -65,6 +82,8 @@ class Fault:
     held: int = 0
     """Requests that it holds at this moment."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: dict[str, tuple[float, "_Withheld"]] = field(default_factory=dict)
+    """Of `stale`: target -> until when (loop time) it is answered so, and how."""
 
     def strikes(self, method: str, target: str) -> bool:
         """Count a request and say whether this fault applies to it."""
@@ -133,12 +152,26 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
             return
-        await self._apply(fault, scope, receive, send)
+        if fault.spec.kind == "stale":
+            await self._as_before(fault, target, scope, receive, send)
+        else:
+            await self._apply(fault, scope, receive, send)
+
+    async def _as_before(self, fault: Fault, target: str, scope: Scope, receive: Receive, send: Send) -> None:
+        now = asyncio.get_running_loop().time()
+        until, answer = fault.answers.get(target, (0.0, _Withheld()))
+        if now >= until:
+            answer = _Withheld()
+            await self._app(scope, receive, answer)
+            fault.answers[target] = (now + fault.spec.seconds, answer)
+        await answer.replay(send)
 
     async def _apply(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         kind = fault.spec.kind
         if kind == "status":
             await _refusal(fault.spec).response(scope["path"])(scope, receive, send)
+        elif kind == "garbage":
+            await Response(fault.spec.body, media_type="application/json")(scope, receive, send)
         elif kind == "reset_before":
             await _reset(scope, receive)
         elif kind == "reset_after":
@@ -149,10 +182,18 @@ class FaultMiddleware:
             await self._app(scope, receive, withheld)
             await _hold(fault)
             await withheld.replay(send)
+        elif kind == "drop":
+            await asyncio.sleep(fault.spec.seconds)
+            await _reset(scope, receive)
+        elif kind == "duplicate":
+            body = await _whole_body(receive)
+            await self._app(scope, _Replayed(body.copy(), receive), send)
+            await asyncio.sleep(fault.spec.seconds)
+            await self._app(scope, _Replayed(body, receive), _Withheld())
         else:
-            body = _Replayed(await _whole_body(receive), receive)
+            whole = _Replayed(await _whole_body(receive), receive)
             await (_hold(fault) if kind == "hang" else asyncio.sleep(fault.spec.seconds))
-            await self._app(scope, body, send)
+            await self._app(scope, whole, send)
 
 
 class _Withheld:

@@ -5,8 +5,9 @@ Language service shape theirs differently, and the official clients read both.
 """
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,10 +22,12 @@ __all__ = [
     "azure_error_response",
     "caller",
     "json_body",
+    "parsed_body",
     "whole_number",
 ]
 
 JsonObject = dict[str, Any]
+_Body = TypeVar("_Body", bound=BaseModel)
 
 
 async def azure_error_response(request: Request, error: Exception) -> Response:
@@ -77,6 +80,18 @@ async def json_body(request: Request, *, required: bool = True) -> JsonObject:
     if not isinstance(body, dict):
         raise AzureError(400, "InvalidRequestContent", "The request body must be a JSON object.")
     return body
+
+
+async def parsed_body(request: Request, model: type[_Body]) -> _Body:
+    """The request's JSON object as `model`.
+
+    Raises:
+        AzureError: 400 that names each field that is wrong.
+    """
+    try:
+        return model.model_validate(await json_body(request))
+    except ValidationError as error:
+        raise AzureError(400, "InvalidRequest", str(error)) from error
 
 
 def whole_number(request: Request, name: str, default: int, *, most: int = 10_000) -> int:

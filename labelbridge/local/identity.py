@@ -6,23 +6,21 @@ Served on plain http on loopback, as App Service does. Each named principal has 
 
 import secrets
 import uuid
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from labelbridge.local.azure_error import AzureError
+from labelbridge.local import entra_tokens
 from labelbridge.local.context import Context, context_of
-from labelbridge.local.http import json_body
+from labelbridge.local.http import parsed_body
 from labelbridge.local.rbac import ROLE_IDS
 from labelbridge.local.tokens import Principal, add_principal
 
 TOKEN_PATH = "/msi/token"  # noqa: S105 - a path, not a secret
 API_VERSION = "2019-08-01"
-T = TypeVar("T", bound=BaseModel)
 
 
 def create_identity_app(context: Context) -> Starlette:
@@ -35,6 +33,7 @@ def create_identity_app(context: Context) -> Starlette:
 async def token(request: Request) -> Response:
     """`GET ?api-version=2019-08-01&resource=...` with the principal's `X-IDENTITY-HEADER`.
 
+    For an application that is registered here (`api://CLIENT_ID`) it is a v2.0 token with app roles.
     Replies `access_token`, `expires_on` (a string of seconds since 1970), `resource`, `token_type`
     and `client_id`, as App Service documents.
     """
@@ -50,7 +49,12 @@ async def token(request: Request) -> Response:
     asked_for = request.query_params.get("client_id")
     if asked_for and asked_for.lower() != principal.client_id:
         return _refused(400, "BadRequest", f"No managed identity with client id '{asked_for}' is assigned.")
-    issued, expires = context.tokens.issue(principal, resource)
+    application = entra_tokens.resource_application(context, resource)
+    if application is None:
+        issued, expires = context.tokens.issue(principal, resource)
+    else:
+        issued = entra_tokens.access_token(context, application, principal, azp=principal.client_id)
+        expires = int(context.clock.now()) + context.config.token_seconds
     return JSONResponse(
         {
             "access_token": issued,
@@ -80,7 +84,7 @@ class OwnerRequest(BaseModel):
 
 async def add(request: Request) -> Response:
     """`POST /local/principals`: make a principal, or return the one of that name (ours, no auth)."""
-    wanted = await _parsed(request, PrincipalRequest)
+    wanted = await parsed_body(request, PrincipalRequest)
     with context_of(request).state.write() as db:
         row = add_principal(db, wanted.name, object_id=wanted.object_id, header=secrets.token_urlsafe(32))
     return JSONResponse(
@@ -95,7 +99,7 @@ async def add(request: Request) -> Response:
 
 async def bootstrap_owner(request: Request) -> Response:
     """`POST /local/bootstrap-owner`: the first Owner of a subscription, at once (ours, no auth)."""
-    wanted = await _parsed(request, OwnerRequest)
+    wanted = await parsed_body(request, OwnerRequest)
     context = context_of(request)
     owner = ROLE_IDS["Owner"]
     held = context.rbac.assignments(scope=wanted.scope, principal=wanted.object_id, above_only=True)
@@ -108,13 +112,6 @@ async def bootstrap_owner(request: Request) -> Response:
             at_once=True,
         )
     return JSONResponse({"object_id": wanted.object_id, "scope": wanted.scope})
-
-
-async def _parsed(request: Request, model: type[T]) -> T:
-    try:
-        return model.model_validate(await json_body(request))
-    except ValidationError as error:
-        raise AzureError(400, "InvalidRequest", str(error)) from error
 
 
 def _by_header(context: Context, header: str) -> Principal | None:

@@ -242,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stack", type=Path, required=True, help="directory of a running stack")
     parser.add_argument("--project", required=True)
     parser.add_argument("--job", help="name of the labeling job, if there is one")
-    parser.add_argument("--log", type=Path, default=Path("labelers.jsonl"))
+    parser.add_argument("--log", type=Path, help="the stack's labelers.jsonl if not given")
     parser.add_argument("--pace", type=float, default=PACE, help="seconds per document")
     chosen = parser.parse_args(arguments)
     tenant = Tenant.load(chosen.stack / TENANT_FILE)
@@ -250,7 +250,8 @@ def main(arguments: list[str] | None = None) -> int:
     project = ProjectRef(language_resource=tenant.language_resource, name=chosen.project)
     job = JobRef(workspace=tenant.workspace, name=chosen.job) if chosen.job else None
     kind = tenant.kind_of(project)
-    labelers = Labelers(tenant, project, kind, chosen.log, pace=chosen.pace, unit=unit, job=job)
+    log = chosen.log or chosen.stack / "labelers.jsonl"
+    labelers = Labelers(tenant, project, kind, log, pace=chosen.pace, unit=unit, job=job)
     labelers.start()
     try:
         threading.Event().wait()

@@ -108,6 +108,13 @@ def of_workspace(db: sqlite3.Connection, workspace_id: str) -> list[Job]:
     return [_job(row) for row in rows]
 
 
+def every(db: sqlite3.Connection) -> list[Job]:
+    """Jobs of all workspaces that were not deleted, in the order in which they were created."""
+    return [
+        _job(row) for row in db.execute("SELECT * FROM labeling_jobs WHERE deleted_at IS NULL ORDER BY rowid")
+    ]
+
+
 def insert(db: sqlite3.Connection, job: Job, documents: list[str]) -> None:
     """Write a new job and its items."""
     values = {**vars(job), "properties": json.dumps(job.properties), "workspace": key_of(job.workspace)}

@@ -37,10 +37,10 @@ async def list_items(request: Request) -> Response:
         job = _job(db, request)
         rows = labeling_store.items(db, job, skip=skip, top=top)
         body = {
-            "open": _refusal(db, job, context.clock.now()) is None,
+            "open": refusal_of(db, job, context.clock.now()) is None,
             "instructions": job.properties["jobInstructions"]["uri"],
             "categories": list(job.categories),
-            "items": [_item(row) for row in rows],
+            "items": [item_view(row) for row in rows],
         }
     return JSONResponse(body)
 
@@ -51,9 +51,9 @@ async def get_item(request: Request) -> Response:
     with context.state.read() as db:
         job = _job(db, request)
         row = _row(db, job, request)
-        is_open = _refusal(db, job, context.clock.now()) is None
-    text = await _text(context, job, row["document"])
-    return JSONResponse({**_item(row), "open": is_open, "text": text})
+        is_open = refusal_of(db, job, context.clock.now()) is None
+    text = await item_text(context, job, row["document"])
+    return JSONResponse({**item_view(row), "open": is_open, "text": text})
 
 
 async def put_labels(request: Request) -> Response:
@@ -68,7 +68,7 @@ async def put_labels(request: Request) -> Response:
         job = _job(db, request)
         document = _row(db, job, request)["document"]
         _require_open(db, job, context.clock.now())
-    text = await _text(context, job, document) if job.is_ner else ""
+    text = await item_text(context, job, document) if job.is_ner else ""
     labels = checked_labels(job, body.get("labels"), text, context.config.offset_unit)
     with context.state.write() as db:
         now = context.clock.now()
@@ -110,7 +110,8 @@ def _row(db: sqlite3.Connection, job: Job, request: Request) -> sqlite3.Row:
     return row
 
 
-def _refusal(db: sqlite3.Connection, job: Job, now: float) -> AzureError | None:
+def refusal_of(db: sqlite3.Connection, job: Job, now: float) -> AzureError | None:
+    """Why the job takes no labels at `now`; None if it does."""
     if now < job.ready_at:
         return AzureError(409, "LabelingNotReady", f"The labeling project '{job.name}' is being initialized.")
     if job.archived:
@@ -121,11 +122,11 @@ def _refusal(db: sqlite3.Connection, job: Job, now: float) -> AzureError | None:
 
 
 def _require_open(db: sqlite3.Connection, job: Job, now: float) -> None:
-    if refusal := _refusal(db, job, now):
+    if refusal := refusal_of(db, job, now):
         raise refusal
 
 
-async def _text(context: Context, job: Job, document: str) -> str:
+async def item_text(context: Context, job: Job, document: str) -> str:
     """The document as the studio shows it: UTF-8 read leniently, line ends and BOM kept."""
     content = await context.blobs.read(job.account, job.container, document)
     if content is None:
@@ -133,7 +134,8 @@ async def _text(context: Context, job: Job, document: str) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-def _item(row: sqlite3.Row) -> dict[str, Any]:
+def item_view(row: sqlite3.Row) -> dict[str, Any]:
+    """What the studio shows of an item."""
     return {
         "document": row["document"],
         "labels": json.loads(row["labels"]) if row["labels"] is not None else None,

@@ -7,9 +7,9 @@ Owner does all (Azure's description of the three Language roles).
 
 from starlette.routing import BaseRoute
 
+from labelbridge.local import language_measures, language_store
 from labelbridge.local import language_models as models
 from labelbridge.local import language_projects as projects
-from labelbridge.local import language_store
 from labelbridge.local import language_training as training
 from labelbridge.local import language_transfer as transfer
 from labelbridge.local.context import Context
@@ -57,6 +57,7 @@ def language_routes(context: Context) -> list[BaseRoute]:
     """All routes of this part; makes its tables and registers its queue with the server."""
     with context.state.read() as db:
         db.executescript(language_store.SCHEMA)
+        db.executescript(language_measures.SCHEMA)
     jobs = Jobs(context.state, context.clock)
     jobs.effects = {
         "export": transfer.exporting(context),

@@ -4,13 +4,14 @@ Prevents a route that forgets a rule: every authoring route is made by `routes`,
 token, the resource, the version, the quota and the role before the handler runs.
 """
 
-import json
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from labelbridge.local import language_jobs, language_store
 from labelbridge.local.arm_accounts import LanguageAccount, find_account
 from labelbridge.local.azure_error import AzureError
 from labelbridge.local.context import Context
-from labelbridge.local.http import caller, json_body, whole_number
+from labelbridge.local.http import caller, whole_number
 from labelbridge.local.language_jobs import Job, JobKind, Jobs
 from labelbridge.local.language_store import Project
 from labelbridge.local.rbac import Permission
@@ -81,14 +82,20 @@ class Call:
 
     async def body(self) -> dict[str, Any]:
         """The request's JSON object; 400 in the Language service's terms if it is none."""
+        return (await self.large_body())[0]
+
+    async def large_body(self) -> tuple[dict[str, Any], str]:
+        """`body`, and the same as it came; other requests are answered while it is parsed."""
+        raw = await self.request.body()
         try:
-            body = await json_body(self.request)
-            json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        except AzureError as error:
-            raise invalid(error.message, inner="InvalidRequestBodyFormat") from None
-        except ValueError as error:  # a NaN or half a surrogate pair, which could not be sent back
+            # The parser refuses what could not be sent back, as a NaN or half a surrogate pair.
+            found = await asyncio.to_thread(msgspec.json.decode, raw)
+            text = raw.decode("utf-8")
+        except (ValueError, RecursionError) as error:
             raise invalid(f"The body is not JSON: {error}", inner="InvalidRequestBodyFormat") from None
-        return body
+        if not isinstance(found, dict):
+            raise invalid("The request body must be a JSON object.", inner="InvalidRequestBodyFormat")
+        return found, text
 
     def start(self, kind: JobKind, project: str, request: Mapping[str, Any], seconds: float) -> Job:
         """Queue a job in a transaction of its own."""
@@ -96,9 +103,16 @@ class Call:
             return self.add_job(db, kind, project, request, seconds)
 
     def add_job(
-        self, db: sqlite3.Connection, kind: JobKind, project: str, request: Mapping[str, Any], seconds: float
+        self,
+        db: sqlite3.Connection,
+        kind: JobKind,
+        project: str,
+        request: Mapping[str, Any],
+        seconds: float,
+        *,
+        file: str | None = None,
     ) -> Job:
-        """Queue a job inside a transaction."""
+        """Queue a job inside a transaction; see `Jobs.add`."""
         return self.jobs.add(
             db,
             account=self.account.name,
@@ -108,6 +122,7 @@ class Call:
             by=self.principal.object_id,
             now=self.context.clock.now(),
             seconds=seconds,
+            file=file,
         )
 
     def accepted(self, path: str) -> Response:

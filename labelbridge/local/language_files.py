@@ -13,8 +13,8 @@ from typing import Any
 
 from labelbridge.local import language_labels
 from labelbridge.local.config import LanguageConfig
+from labelbridge.local.language_labels import Measured
 from labelbridge.local.language_languages import supported
-from labelbridge.local.language_text import Utf16Text
 from labelbridge.model import ProjectKind
 
 KIND_MISMATCH = "The project kind in the exported project's metadata must match the assets' project kind."
@@ -184,7 +184,7 @@ def needs_text(file: ProjectFile, sizes: Mapping[str, int], limits: LanguageConf
 def check_documents(
     file: ProjectFile,
     sizes: Mapping[str, int],
-    texts: Mapping[str, Utf16Text | None],
+    texts: Mapping[str, Measured | None],
     limits: LanguageConfig,
 ) -> None:
     """Check each document against the container: it is there, within the limits, and its labels fit.
@@ -220,7 +220,7 @@ def check_documents(
             raise InvalidFileError(f"Document {location}: {refused.message}") from None
 
 
-def _check_regions(document: Mapping[str, Any], text: Utf16Text | None) -> None:
+def _check_regions(document: Mapping[str, Any], text: Measured | None) -> None:
     for region in document.get("entities") or []:
         offset, length = region.get("regionOffset"), region.get("regionLength")
         if type(offset) is not int or type(length) is not int or offset < 0 or length < 0:
@@ -231,7 +231,7 @@ def _check_regions(document: Mapping[str, Any], text: Utf16Text | None) -> None:
             )
 
 
-def _check_text(location: str, text: Utf16Text | None, limits: LanguageConfig) -> None:
+def _check_text(location: str, text: Measured | None, limits: LanguageConfig) -> None:
     if text is None:
         raise InvalidFileError(f"The document {location} is not UTF-8.", "InvalidDocument")
     most = limits.max_document_characters

@@ -50,7 +50,6 @@ class Job:
     updated: float
     status: str
     errors: list[dict[str, Any]]
-    result: str | None
 
     @property
     def live(self) -> bool:
@@ -78,7 +77,7 @@ class Job:
 
 
 Apply = Callable[[sqlite3.Connection, float], str | None]
-"""Commits an effect inside a transaction at a time, and returns the job's result (JSON), if any."""
+"""Commits an effect inside a transaction at a time, and returns the job's file (JSON), if it gives one."""
 Effect = Callable[[Job], Awaitable[Apply]]
 """Reads what the job needs (it may await) and returns what will commit it. Both may raise JobFailedError."""
 
@@ -104,8 +103,13 @@ class Jobs:
         by: str,
         now: float,
         seconds: float,
+        file: str | None = None,
     ) -> Job:
-        """Queue a job inside the caller's transaction; it is due `seconds` after `now`."""
+        """Queue a job inside the caller's transaction; it is due `seconds` after `now`.
+
+        `file` is a project file that the job needs (JSON); it is kept apart from the request, so that
+        whoever asks for the job's status does not read a whole project.
+        """
         job_id = operation_id(now)
         db.execute(
             "INSERT INTO language_jobs (id, account, project, kind, request, asked_by, created, starts, due, updated,"
@@ -123,6 +127,8 @@ class Jobs:
                 now,
             ),
         )
+        if file is not None:
+            keep_file(db, job_id, file)
         self._changed.set()
         return _job(db.execute("SELECT * FROM language_jobs WHERE id = ?", (job_id,)).fetchone())
 
@@ -160,7 +166,10 @@ class Jobs:
                 if not _still_pending(db, job):
                     return
                 now = self._clock.now()
-                _end(db, job, "succeeded", now, result=apply(db, now))
+                made = apply(db, now)
+                _end(db, job, "succeeded", now)
+                if made is not None:
+                    keep_file(db, job.id, made)
         except JobFailedError as failure:
             self._finish(job, "failed", [{"code": failure.code, "message": failure.message}])
         except Exception as error:  # an effect that cannot be had is the job's failure, not the server's
@@ -200,6 +209,17 @@ def find(
     return job
 
 
+def keep_file(db: sqlite3.Connection, job_id: str, content: str) -> None:
+    """Keep a job's project file (JSON): what it was given until it ended, or what it gives."""
+    db.execute("INSERT OR REPLACE INTO language_job_files VALUES (?, ?)", (job_id, content))
+
+
+def file_of(db: sqlite3.Connection, job_id: str) -> str | None:
+    """The job's project file (JSON), None if it has none."""
+    row = db.execute("SELECT content FROM language_job_files WHERE job = ?", (job_id,)).fetchone()
+    return None if row is None else str(row["content"])
+
+
 def of_project(db: sqlite3.Connection, account: str, project: str, kind: JobKind) -> list[Job]:
     """Jobs of one kind, newest first."""
     rows = db.execute(
@@ -221,12 +241,11 @@ def _end(
     now: float,
     *,
     errors: list[dict[str, Any]] | None = None,
-    result: str | None = None,
 ) -> None:
-    request = "{}" if job.kind == "import" else json.dumps(job.request)
+    db.execute("DELETE FROM language_job_files WHERE job = ?", (job.id,))
     db.execute(
-        "UPDATE language_jobs SET status = ?, errors = ?, result = ?, updated = ?, request = ? WHERE id = ?",
-        (status, json.dumps(errors or []), result, now, request, job.id),
+        "UPDATE language_jobs SET status = ?, errors = ?, updated = ? WHERE id = ?",
+        (status, json.dumps(errors or []), now, job.id),
     )
 
 
@@ -244,5 +263,4 @@ def _job(row: sqlite3.Row) -> Job:
         updated=row["updated"],
         status=row["status"],
         errors=json.loads(row["errors"]),
-        result=row["result"],
     )

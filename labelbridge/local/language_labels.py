@@ -7,16 +7,26 @@ Region offsets are kept as given; label offsets are read as counted from the sta
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from labelbridge.local.evaluation import Gold
-from labelbridge.local.language_text import Utf16Text
 from labelbridge.model import ProjectKind
 
 Document = dict[str, Any]
 """One entry of `assets.documents`, unknown fields included."""
 Labels = Any
 """A studio's form: NER `[{category, offset, length}]`, single `"Class"`, multi `["A", "B"]`; None: none."""
+
+
+class Measured(Protocol):
+    """What a check needs of a document's text, in UTF-16 units."""
+
+    @property
+    def length(self) -> int:
+        """Length of the text."""
+
+    def splits_pair(self, offset: int) -> bool:
+        """True if a cut at `offset` would part the two halves of one character."""
 
 
 class InvalidLabelsError(Exception):
@@ -77,7 +87,7 @@ def check(
     kind: ProjectKind,
     labels: Labels,
     categories: Collection[str],
-    text: Utf16Text | None,
+    text: Measured | None,
     *,
     max_entity_length: int,
 ) -> None:
@@ -108,7 +118,7 @@ def _known(category: object, categories: Collection[str]) -> None:
         raise InvalidLabelsError(f"The category {category!r} is not defined in the project.")
 
 
-def _check_span(label: Any, categories: Collection[str], text: Utf16Text | None, longest: int) -> None:
+def _check_span(label: Any, categories: Collection[str], text: Measured | None, longest: int) -> None:
     if not isinstance(label, dict):
         raise InvalidLabelsError("An entity label must be an object with category, offset and length.")
     _known(label.get("category"), categories)

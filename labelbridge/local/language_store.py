@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from labelbridge.local import language_labels
 from labelbridge.local.language_files import ProjectFile, categories
 from labelbridge.model import ProjectKind
@@ -87,8 +89,11 @@ CREATE TABLE IF NOT EXISTS language_jobs (
     due REAL NOT NULL,
     updated REAL NOT NULL,
     status TEXT NOT NULL,
-    errors TEXT NOT NULL DEFAULT '[]',
-    result TEXT
+    errors TEXT NOT NULL DEFAULT '[]'
+);
+CREATE TABLE IF NOT EXISTS language_job_files (
+    job TEXT PRIMARY KEY,
+    content TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS language_jobs_project ON language_jobs (account, project, kind);
 CREATE INDEX IF NOT EXISTS language_jobs_due ON language_jobs (status, due);
@@ -266,25 +271,42 @@ def replace_documents(
     db.executemany(
         "INSERT INTO language_documents VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            (project.account, project.name, body["location"], position, json.dumps(body), by, at)
+            (project.account, project.name, body["location"], position, _json(body), by, at)
             for position, body in enumerate(bodies, 1)
         ),
     )
 
 
+def _json(body: language_labels.Document) -> str:
+    return msgspec.json.encode(body).decode()
+
+
 def export(db: sqlite3.Connection, project: Project) -> dict[str, Any]:
     """The whole project as a project file, with the fields that an import brought and we do not know."""
+    whole = export_without_documents(project)
+    rows = documents(db, project.account, project.name)
+    whole["assets"]["documents"] = [json.loads(row["body"]) for row in rows]
+    return whole
+
+
+def export_without_documents(project: Project) -> dict[str, Any]:
+    """The project file but for its documents."""
     return {
         "projectFileVersion": "2022-05-01",
         "stringIndexType": "Utf16CodeUnit",
         **project.envelope,
         "metadata": project.body(),
-        "assets": {
-            "projectKind": project.kind,
-            **project.assets,
-            "documents": [json.loads(row["body"]) for row in documents(db, project.account, project.name)],
-        },
+        "assets": {"projectKind": project.kind, **project.assets},
     }
+
+
+def export_json(db: sqlite3.Connection, project: Project) -> str:
+    """`export` as JSON; documents stand in it as they are stored."""
+    whole = export_without_documents(project)
+    assets = whole.pop("assets")
+    bodies = ",".join([row["body"] for row in documents(db, project.account, project.name)])
+    head, inner = json.dumps(whole)[:-1], json.dumps(assets)[:-1]
+    return f'{head}, "assets": {inner}, "documents": [{bodies}]}}}}'
 
 
 def from_file(file: ProjectFile, account: str, name: str, at: float, old: Project | None) -> Project:

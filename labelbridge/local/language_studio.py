@@ -52,19 +52,33 @@ class Visit:
     async def text(self, project: Project) -> Utf16Text:
         """The text of the path's document; 404 if the container has no such `.txt` at its root."""
         name = self.request.path_params["document"]
-        data = None
-        if _is_document(self.context, name):
-            data = await self.context.blobs.read(self.account.storage_name or "", project.container, name)
-        if not data:
-            raise AzureError(404, "DocumentNotFound", f"The container has no document '{name}'.")
-        try:
-            return Utf16Text.decode(data)
-        except UnicodeDecodeError:
-            raise AzureError(400, "InvalidDocument", f"The document '{name}' is not UTF-8.") from None
+        return await document_text(self.context, self.account, project, name)
 
     def is_open(self, db: sqlite3.Connection, project: Project) -> bool:
         """True if the studio accepts labels now."""
         return log.is_open(db, "language", project.subject, self.context.clock.now())
+
+
+async def document_text(context: Context, account: LanguageAccount, project: Project, name: str) -> Utf16Text:
+    """The text of a document; 404 if there is none of that name, 400 if it is not UTF-8."""
+    data = None
+    if _is_document(context, name):
+        data = await context.blobs.read(account.storage_name or "", project.container, name)
+    if not data:
+        raise AzureError(404, "DocumentNotFound", f"The container has no document '{name}'.")
+    try:
+        return Utf16Text.decode(data)
+    except UnicodeDecodeError:
+        raise AzureError(400, "InvalidDocument", f"The document '{name}' is not UTF-8.") from None
+
+
+async def document_names(context: Context, account: LanguageAccount, project: Project) -> list[str]:
+    """Documents of the project's container, in name order.
+
+    Empty files and names that Language forbids are left out, as an import of them would be refused.
+    """
+    blobs = context.blobs.list(account.storage_name or "", project.container)
+    return [blob.name async for blob in blobs if blob.size and _is_document(context, blob.name)]
 
 
 def _is_document(context: Context, name: str) -> bool:
@@ -72,7 +86,8 @@ def _is_document(context: Context, name: str) -> bool:
     return re.fullmatch(context.config.language.document_name_pattern, name) is not None
 
 
-def _view(project: Project, name: str, row: sqlite3.Row | None) -> dict[str, Any]:
+def document_view(project: Project, name: str, row: sqlite3.Row | None) -> dict[str, Any]:
+    """What the studio shows of a document; `row` is its own in the store, None if it has none."""
     if row is None:
         return {"document": name, "labels": None, "labeledBy": None, "at": None}
     labels = language_labels.read(project.kind, json.loads(row["body"]))
@@ -80,21 +95,17 @@ def _view(project: Project, name: str, row: sqlite3.Row | None) -> dict[str, Any
 
 
 async def list_documents(visit: Visit) -> Response:
-    """`GET .../documents?skip&top`: all documents of the container, labelled or not.
-
-    Empty files and names that Language forbids are left out, as an import of them would be refused.
-    """
+    """`GET .../documents?skip&top`: all documents of the container, labelled or not."""
     with visit.context.state.read() as db:
         project = visit.project(db)
-    blobs = visit.context.blobs.list(visit.account.storage_name or "", project.container)
-    names = [blob.name async for blob in blobs if blob.size and _is_document(visit.context, blob.name)]
+    names = await document_names(visit.context, visit.account, project)
     skip = whole_number(visit.request, "skip", 0, most=10**9)
     top = whole_number(visit.request, "top", len(names), most=10**9)
     with visit.context.state.read() as db:
         project = visit.project(db)
         rows = {row["location"]: row for row in store.documents(db, project.account, project.name)}
         is_open = visit.is_open(db, project)
-    shown = [_view(project, name, rows.get(name)) for name in names[skip : skip + top]]
+    shown = [document_view(project, name, rows.get(name)) for name in names[skip : skip + top]]
     return JSONResponse({"open": is_open, "categories": project.categories, "documents": shown})
 
 
@@ -108,7 +119,7 @@ async def get_document(visit: Visit) -> Response:
         project = visit.project(db)
         row = store.document(db, project.account, project.name, name)
         is_open = visit.is_open(db, project)
-    view = _view(project, name, row)
+    view = document_view(project, name, row)
     return JSONResponse({"open": is_open, "categories": project.categories, **view, "text": text.text})
 
 

@@ -5,7 +5,10 @@ character above U+FFFF, so a label behind an emoji would be read one place off. 
 normalised: a byte order mark and both halves of CRLF count.
 """
 
+import re
 from bisect import bisect_left, bisect_right
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
 class Utf16Text:
@@ -14,9 +17,9 @@ class Utf16Text:
     def __init__(self, text: str) -> None:
         """`text` is the document as decoded, nothing stripped."""
         self.text = text
-        self._astral = [index for index, character in enumerate(text) if ord(character) > 0xFFFF]
+        self._astral = [] if text.isascii() else [found.start() for found in _ASTRAL.finditer(text)]
         """Code point indexes of the characters that take two units."""
-        self._low_halves = [index + rank + 1 for rank, index in enumerate(self._astral)]
+        self.low_halves = [index + rank + 1 for rank, index in enumerate(self._astral)]
         """UTF-16 offsets that lie between the two halves of one character."""
 
     @classmethod
@@ -35,8 +38,8 @@ class Utf16Text:
 
     def splits_pair(self, offset: int) -> bool:
         """True if a cut at `offset` (UTF-16) would part the two halves of one character."""
-        place = bisect_left(self._low_halves, offset)
-        return place < len(self._low_halves) and self._low_halves[place] == offset
+        place = bisect_left(self.low_halves, offset)
+        return place < len(self.low_halves) and self.low_halves[place] == offset
 
     def to_utf16(self, index: int) -> int:
         """The UTF-16 offset of the code point at `index`."""
@@ -44,7 +47,7 @@ class Utf16Text:
 
     def to_codepoint(self, offset: int) -> int:
         """The code point index at UTF-16 `offset`, which must not split a pair."""
-        return offset - bisect_right(self._low_halves, offset)
+        return offset - bisect_right(self.low_halves, offset)
 
     def cut(self, offset: int, length: int) -> str:
         """The text of a span given in UTF-16 units."""

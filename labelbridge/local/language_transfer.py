@@ -1,20 +1,25 @@
 """Export, import, and the way back to a model's snapshot: whole projects in and out."""
 
 import asyncio
+import itertools
 import json
 import re
 import sqlite3
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+import msgspec
 from starlette.responses import JSONResponse, Response
 
 from labelbridge.local import language_files as files
+from labelbridge.local import language_jobs as jobs
+from labelbridge.local import language_measures as measures
 from labelbridge.local import language_settings as gate
 from labelbridge.local import language_store as store
 from labelbridge.local.azure_error import AzureError
 from labelbridge.local.context import Context
 from labelbridge.local.language_call import Call, account_named, invalid
 from labelbridge.local.language_jobs import Apply, Effect, Job, JobFailedError
+from labelbridge.local.language_measures import Measure
 from labelbridge.local.language_projects import existing, refuse_used_name
 from labelbridge.local.language_store import Project
 from labelbridge.local.language_text import Utf16Text
@@ -22,6 +27,8 @@ from labelbridge.model import PROJECT_NAME
 
 READERS = 16
 """Documents that are read from Blob at once."""
+BATCH = 2000
+"""Documents read between two writes of their measures."""
 
 
 async def export_project(call: Call) -> Response:
@@ -30,12 +37,13 @@ async def export_project(call: Call) -> Response:
     label = call.request.query_params.get("trainedModelLabel")
     with call.context.state.write() as db:
         project = call.project(db)
-        request: dict[str, Any] = {"model": label}
+        kept = None
         if label is not None and store.model(db, project.account, project.name, label) is None:
             raise AzureError(404, "NotFound", f"There is no model '{label}'.", target="trainedModelLabel")
         if not call.context.config.nasty.export_shows_labels_as_of_run:
-            request["content"] = _exported(db, project, label)
-        job = call.add_job(db, "export", project.name, request, call.context.config.jobs.export)
+            kept = _exported(db, project, label)
+        seconds = call.context.config.jobs.export
+        job = call.add_job(db, "export", project.name, {"model": label}, seconds, file=kept)
     return call.accepted(f"/{project.name}/export/jobs/{job.id}")
 
 
@@ -51,23 +59,25 @@ async def export_job(call: Call) -> Response:
 async def export_result(call: Call) -> Response:
     """`GET /{p}/export/jobs/{id}/result`: the project file, for who may read the project."""
     job = call.find_job("export")
-    if job.status != "succeeded" or job.result is None:
+    with call.context.state.read() as db:
+        found = jobs.file_of(db, job.id) if job.status == "succeeded" else None
+    if found is None:
         raise AzureError(404, "NotFound", "The export has no result.")
     if call.preview:
-        return Response(job.result, media_type="application/json")
-    body = json.loads(job.result)
+        return Response(found, media_type="application/json")
+    body = json.loads(found)
     body["metadata"]["settings"] = gate.visible(body["metadata"]["settings"], preview=False)
     return JSONResponse(body)
 
 
-def _exported(db: sqlite3.Connection, project: Project, label: str | None) -> dict[str, Any]:
+def _exported(db: sqlite3.Connection, project: Project, label: str | None) -> str:
+    """The project file as JSON."""
     if label is None:
-        return store.export(db, project)
+        return store.export_json(db, project)
     model = store.model(db, project.account, project.name, label)
     if model is None:
         raise JobFailedError(f"There is no model '{label}'.", "NotFound")
-    snapshot: dict[str, Any] = json.loads(model["snapshot"])
-    return snapshot
+    return str(model["snapshot"])
 
 
 def exporting(context: Context) -> Effect:
@@ -76,8 +86,7 @@ def exporting(context: Context) -> Effect:
     async def effect(job: Job) -> Apply:
         def apply(db: sqlite3.Connection, now: float) -> str:
             project = existing(db, job)
-            kept = job.request.get("content")
-            return json.dumps(kept if kept is not None else _exported(db, project, job.request["model"]))
+            return jobs.file_of(db, job.id) or _exported(db, project, job.request["model"])
 
         return apply
 
@@ -99,7 +108,7 @@ async def import_project(call: Call) -> Response:
         call.require_preview("The format of an import")
         if form != "json":
             raise invalid(f"The import format {form!r} is not supported here.", target="format")
-    body = await call.body()
+    body, text = await call.large_body()
     metadata = body.get("metadata")
     settings = metadata.get("settings") if isinstance(metadata, dict) else None
     wrong = gate.problem(settings, preview=call.preview) if isinstance(settings, dict) else None
@@ -109,7 +118,7 @@ async def import_project(call: Call) -> Response:
     with call.context.state.write() as db:
         if store.load_project(db, call.account.name, name) is None:
             refuse_used_name(db, call.context, call.account.name, name)
-        job = call.add_job(db, "import", name, {"file": body}, call.context.config.jobs.import_)
+        job = call.add_job(db, "import", name, {}, call.context.config.jobs.import_, file=text)
     return call.accepted(f"/{name}/import/jobs/{job.id}")
 
 
@@ -143,35 +152,70 @@ def importing(context: Context) -> Effect:
 
 async def _checked(context: Context, job: Job) -> files.ProjectFile:
     limits = context.config.language
-    file = files.parse(job.request["file"], job.project, limits)
+    with context.state.read() as db:
+        given = jobs.file_of(db, job.id) or "{}"
+    file = await asyncio.to_thread(lambda: files.parse(msgspec.json.decode(given), job.project, limits))
     storage = account_named(context, job.account).storage_name or ""
     if not await context.blobs.container_exists(storage, file.container):
         raise files.InvalidFileError(f"The container '{file.container}' does not exist.")
-    sizes = {blob.name: blob.size async for blob in context.blobs.list(storage, file.container)}
-    wanted = [location for document in file.documents if (location := document["location"]) in sizes]
-    needs_text = files.needs_text(file, sizes, limits)
-    texts = await read_texts(
-        context, storage, file.container, [name for name in wanted if name in needs_text]
-    )
-    files.check_documents(file, sizes, texts, limits)
+    blobs = {blob.name: blob async for blob in context.blobs.list(storage, file.container)}
+    sizes = {name: blob.size for name, blob in blobs.items()}
+    needed = files.needs_text(file, sizes, limits)
+    etags = {name: blobs[name].etag for name in needed}
+    measured = await _measured(context, storage, file.container, etags)
+    await asyncio.to_thread(files.check_documents, file, sizes, measured, limits)
     return file
+
+
+async def _measured(
+    context: Context, account: str, container: str, etags: Mapping[str, str]
+) -> dict[str, Measure | None]:
+    """Measures of these documents, by name and ETag; None for one that is gone or is not UTF-8."""
+    with context.state.read() as db:
+        found = measures.known(db, account, container, etags)
+
+    async def read(name: str) -> None:
+        data = await context.blobs.read(account, container, name)
+        new[name] = None if data is None else Measure.of(data)
+
+    unknown = iter([name for name in etags if name not in found])
+    while names := list(itertools.islice(unknown, BATCH)):
+        new: dict[str, Measure | None] = {}
+        await _each(names, read)
+        with context.state.write() as db:
+            measures.keep(db, account, container, ((name, etags[name], one) for name, one in new.items()))
+        found |= new
+    return found
 
 
 async def read_texts(
     context: Context, account: str, container: str, names: list[str]
 ) -> dict[str, Utf16Text | None]:
     """The texts of these documents; None for one that is gone or is not UTF-8."""
-    gate_ = asyncio.Semaphore(READERS)
+    found: dict[str, Utf16Text | None] = {}
 
-    async def one(name: str) -> tuple[str, Utf16Text | None]:
-        async with gate_:
-            data = await context.blobs.read(account, container, name)
+    async def read(name: str) -> None:
+        data = await context.blobs.read(account, container, name)
         try:
-            return name, None if data is None else Utf16Text.decode(data)
+            found[name] = None if data is None else Utf16Text.decode(data)
         except UnicodeDecodeError:
-            return name, None
+            found[name] = None
 
-    return dict(await asyncio.gather(*(one(name) for name in names)))
+    await _each(names, read)
+    return found
+
+
+async def _each(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """Do `work` for each name, `READERS` at once."""
+    left = iter(names)
+
+    async def reader() -> None:
+        for name in left:
+            await work(name)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(READERS):
+            group.create_task(reader())
 
 
 def _replace(db: sqlite3.Connection, context: Context, job: Job, file: files.ProjectFile, now: float) -> None:
@@ -215,7 +259,7 @@ def loading_snapshot(context: Context) -> Effect:
     async def effect(job: Job) -> Apply:
         def apply(db: sqlite3.Connection, now: float) -> None:
             project = existing(db, job)
-            assets = _exported(db, project, job.request["model"])["assets"]
+            assets = json.loads(_exported(db, project, job.request["model"]))["assets"]
             project.assets = {k: v for k, v in assets.items() if k not in ("documents", "projectKind")}
             project.modified = now
             store.save_project(db, project)

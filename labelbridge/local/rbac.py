@@ -34,6 +34,7 @@ Permission = Literal[
     "blob.write",
     "roles.read",
     "roles.write",
+    "events.send",
 ]
 """What a request needs. `data` is datastores and data assets; `arm.read` any management read."""
 
@@ -51,6 +52,7 @@ ROLES: dict[str, str] = {
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
     "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": "User Access Administrator",
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168": "Role Based Access Control Administrator",
+    "d5a91429-5739-47e2-a06b-3470a27159e7": "EventGrid Data Sender",
 }
 """Built-in role definition GUID -> name (Azure's published list of built-in roles)."""
 ROLE_IDS = {name: guid for guid, name in ROLES.items()}
@@ -93,6 +95,7 @@ GRANTS: dict[str, frozenset[Permission]] = {
     | {"language.write", "language.delete", "language.deploy"},
     "Storage Blob Data Contributor": frozenset({"blob.read", "blob.write"}),
     "Storage Blob Data Reader": frozenset({"blob.read"}),
+    "EventGrid Data Sender": frozenset({"events.send"}),
 }
 """Our reduction of the built-in roles' actions to what the local Azure knows. As in Azure, Owner and
 Contributor hold no data actions: neither Language authoring by token nor blob data."""

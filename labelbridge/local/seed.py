@@ -54,9 +54,27 @@ PEOPLE: dict[str, tuple[str, ...]] = {
     "pipeline": _OPERATOR,
     "ann": _LABELER,
     "ben": _LABELER,
+    "viewer": ("Reader",),
+    "console": ("Reader", "Storage Blob Data Contributor", "Cognitive Services Language Reader"),
     "stranger": (),
 }
 """Principal -> roles on the resource group."""
+APP_ROLES: dict[str, tuple[str, ...]] = {
+    ADMIN: ("Labelbridge.Owner",),
+    "operator": ("Labelbridge.Operator",),
+    "pipeline": ("Labelbridge.Operator",),
+    "viewer": ("Labelbridge.Reader",),
+}
+"""Principal -> app roles, which the console reads from its tokens."""
+SIGN_INS: dict[str, str] = {
+    ADMIN: "connects, switches and disconnects in the console; labels too",
+    "operator": "switches, syncs and trains in the console; labels too",
+    "viewer": "looks at everything in the console",
+    "ann": "labels in both studios",
+    "ben": "labels in both studios",
+    "stranger": "has no role anywhere",
+}
+"""Who can sign in as a person, and the line that the sign-in page has for them."""
 _T = TypeVar("_T")
 
 
@@ -131,6 +149,7 @@ def make_tenant(place: Place) -> Tenant:
     owner = {"object_id": principals[ADMIN].object_id, "scope": f"/subscriptions/{SUBSCRIPTION}"}
     nobody.request("POST", "/local/bootstrap-owner", owner)
     admin = Caller(place, principals[ADMIN])
+    _let_sign_in(nobody, principals)
     endpoint, identities = _make_resources(admin)
     tenant = Tenant(place, principals, endpoint)
     for name, roles in PEOPLE.items():
@@ -138,7 +157,7 @@ def make_tenant(place: Place) -> Tenant:
             grant(admin, principals[name].object_id, role, GROUP)
     for identity in identities:
         grant(admin, identity, "Storage Blob Data Contributor", tenant.storage_account)
-    for name in ("worker", "operator", "pipeline", ADMIN):
+    for name in ("worker", "operator", "pipeline", "console", ADMIN):
         caller = tenant.caller(name)
         patiently(lambda caller=caller: caller.language("GET", endpoint, ""))  # type: ignore[misc]
     return tenant
@@ -223,6 +242,16 @@ def patiently(call: Callable[[], _T]) -> _T:
             if error.status != 403 or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
+
+
+def _let_sign_in(nobody: Caller, principals: dict[str, Principal]) -> None:
+    """Tell the local Entra who is a person, and who has which app roles."""
+    for name, about in SIGN_INS.items():
+        person = {"object_id": principals[name].object_id, "display_name": name.capitalize(), "about": about}
+        nobody.request("POST", "/local/entra/people", person)
+    for name, roles in APP_ROLES.items():
+        body = {"object_id": principals[name].object_id, "roles": list(roles)}
+        nobody.request("POST", "/local/entra/roles", body)
 
 
 def _make_resources(admin: Caller) -> tuple[str, tuple[str, ...]]:

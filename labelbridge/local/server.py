@@ -17,9 +17,18 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
-from labelbridge.local import arm_operations, arm_store, labeling_store, log, rbac, tokens
+from labelbridge.local import (
+    arm_operations,
+    arm_store,
+    entra_store,
+    event_grid,
+    labeling_store,
+    log,
+    rbac,
+    tokens,
+)
 from labelbridge.local.admin import admin_routes
 from labelbridge.local.arm_routes import arm_route
 from labelbridge.local.azure_error import AzureError
@@ -27,6 +36,8 @@ from labelbridge.local.blob_access import BlobAccess
 from labelbridge.local.clock import Clock
 from labelbridge.local.config import LocalConfig
 from labelbridge.local.context import Context
+from labelbridge.local.entra import entra_routes
+from labelbridge.local.entra_admin import entra_admin_routes
 from labelbridge.local.faults import FaultMiddleware, Faults
 from labelbridge.local.http import azure_error_response
 from labelbridge.local.identity import create_identity_app
@@ -36,6 +47,7 @@ from labelbridge.local.language_api import language_routes
 from labelbridge.local.quotas import Quotas
 from labelbridge.local.rbac import Rbac
 from labelbridge.local.state import State
+from labelbridge.local.studio_pages import studio_page_routes
 from labelbridge.local.tokens import Tokens
 from labelbridge.local.transports import RememberingProtocol, abort_all
 
@@ -46,10 +58,15 @@ SCHEMAS = (
     arm_store.SCHEMA,
     arm_operations.SCHEMA,
     labeling_store.SCHEMA,
+    entra_store.SCHEMA,
+    event_grid.SCHEMA,
 )
 """The tables of the Language part are added by `language_routes`, which gets the open state."""
 LAST_WORDS = 0.2
 """Seconds that requests in flight have when the server is told to end."""
+IDLE = 240
+"""Seconds until an idle connection is closed, as by Azure's load balancers: a client that slept for a
+minute still finds its connection open, and what it was about to send arrives."""
 _log = structlog.get_logger()
 
 
@@ -74,7 +91,14 @@ def create_app(config: LocalConfig, context: Context | None = None) -> Starlette
     """The TLS application. Its lifespan runs the background coroutines and closes the state."""
     context = context or create_context(config)
     context.background.append(lambda: run_due(context))
-    routes: list[Route] = [*admin_routes(), *labeling_studio_routes()]
+    routes: list[BaseRoute] = [
+        *admin_routes(),
+        *entra_admin_routes(),
+        *entra_routes(),
+        *studio_page_routes(),
+        *labeling_studio_routes(),
+        *event_grid.event_grid_routes(),
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -120,6 +144,7 @@ async def serve(config: LocalConfig) -> None:
         http=RememberingProtocol,
         ssl_certfile=str(config.certificate),
         ssl_keyfile=str(config.private_key),
+        timeout_keep_alive=IDLE,
         **{**common, "lifespan": "on"},  # type: ignore[arg-type]
     )
     plain = uvicorn.Config(create_identity_app(context), **common)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from labelbridge.local import certificates, env, seed
 from labelbridge.local.api import Place
 from labelbridge.local.azurite import Azurite
 from labelbridge.local.config import LocalConfig
+from labelbridge.local.console import PRINCIPAL, ConsoleServer
 from labelbridge.local.identity import TOKEN_PATH
 from labelbridge.local.processes import Child, ChildError, Watchdog, free_port
 from labelbridge.local.temporal import TemporalServer
@@ -28,6 +29,7 @@ from labelbridge.settings import Settings
 
 UNHURRIED: Mapping[str, Any] = {"language": {"post_per_minute": 600, "get_per_minute": 6000}}
 """Language's quotas (10 and 100 a minute) times sixty: the fast margins make a minute of a second."""
+PORTS = ("azurite", "temporal", "temporal-ui", "azure", "identity", "console")
 TENANT_FILE = "tenant.json"
 CONFIG_FILE = "azure.json"
 WORKER_READY = "worker_ready"
@@ -44,8 +46,11 @@ class Stack:
         workers: int = 1,
         tuned: bool = False,
         ui: bool = False,
+        console: bool = False,
         local: Mapping[str, Any] = UNHURRIED,
         timing: Mapping[str, str] = env.FAST,
+        variables: Mapping[str, str] | None = None,
+        reconcile: str = "PT0S",
         on_death: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing is started yet.
@@ -55,8 +60,11 @@ class Stack:
             workers: how many worker processes.
             tuned: Temporal with short timers, for tests.
             ui: also Temporal's web interface.
+            console: also the console.
             local: fields of `LocalConfig` (nested) that differ from its defaults.
             timing: fields of `TimingSettings` for every process.
+            variables: more variables of the environment for every process.
+            reconcile: how often the fleet is held against its records (ISO 8601); never by default.
             on_death: told when a part dies unasked; prints to stderr by default.
         """
         self.directory = directory.resolve()
@@ -66,7 +74,10 @@ class Stack:
         self._options = {"tuned": tuned, "ui": ui}
         self._local = dict(local)
         self._timing = dict(timing)
+        self._variables = dict(variables or {})
+        self._reconcile = reconcile
         self._workers = workers
+        self._console = console
         self._report = on_death or _print
         self._children: dict[str, Child] = {}
         self._tenant: seed.Tenant | None = None
@@ -82,6 +93,8 @@ class Stack:
             self._watchdog.start()
             for _ in range(self._workers):
                 self.add_worker()
+            if self._console:
+                self.add_console()
         except BaseException:
             self.stop()
             raise
@@ -109,8 +122,22 @@ class Stack:
             worker.launch()
         return worker
 
+    def add_console(self) -> ConsoleServer:
+        """Start the console, registered with the local Entra; one for the stack."""
+        console = ConsoleServer(
+            self.directory,
+            self.place,
+            certificates.ensure(self.directory / "certificates"),
+            port=self._ports()["console"],
+            environment=self.environment(PRINCIPAL),
+            logs=self.logs,
+        )
+        self._children["console"] = console
+        console.start()
+        return console
+
     def child(self, name: str) -> Child:
-        """A part by name: `azurite`, `temporal`, `azure`, `worker-1`, ..."""
+        """A part by name: `azurite`, `temporal`, `azure`, `worker-1`, ..., `console`."""
         return self._children[name]
 
     @property
@@ -142,6 +169,13 @@ class Stack:
         return child
 
     @property
+    def console(self) -> ConsoleServer:
+        """The console's part; `KeyError` if there is none."""
+        child = self._children["console"]
+        assert isinstance(child, ConsoleServer)
+        return child
+
+    @property
     def tenant(self) -> seed.Tenant:
         """Who and what there is; `ChildError` before `start`."""
         if self._tenant is None:
@@ -166,14 +200,16 @@ class Stack:
 
     def environment(self, principal: str) -> dict[str, str]:
         """Variables for a process that runs as that principal; see `env.environment`."""
-        return env.environment(
+        found = env.environment(
             self.tenant,
             principal,
             temporal_address=self.temporal.address,
             temporal_ui=self.temporal.ui_address,
             offset_unit=self.offset_unit,
             timing=self._timing,
+            reconcile=self._reconcile,
         )
+        return found | self._variables
 
     def settings(self, principal: str) -> Settings:
         """The settings that such a process loads."""
@@ -274,13 +310,12 @@ class Stack:
     def _ports(self) -> dict[str, int]:
         """Chosen once for the directory, so that every restart keeps its addresses."""
         file = self.directory / "ports.json"
-        if file.exists():
-            known: dict[str, int] = json.loads(file.read_text())
-            return known
-        self.directory.mkdir(parents=True, exist_ok=True)
-        chosen = {name: free_port() for name in ("azurite", "temporal", "temporal-ui", "azure", "identity")}
-        file.write_text(json.dumps(chosen))
-        return chosen
+        known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        if missing := [name for name in PORTS if name not in known]:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            known |= {name: free_port() for name in missing}
+            file.write_text(json.dumps(known))
+        return known
 
     def _died(self, message: str) -> None:
         self.failure = self.failure or message

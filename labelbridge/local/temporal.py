@@ -14,7 +14,12 @@ from pathlib import Path
 from labelbridge import names
 from labelbridge.local.processes import Child, ChildError, free_port
 
-ATTRIBUTES = (names.STATE_ATTRIBUTE, names.ACTIVE_ATTRIBUTE, names.KIND_ATTRIBUTE)
+ATTRIBUTES = (
+    names.STATE_ATTRIBUTE,
+    names.ACTIVE_ATTRIBUTE,
+    names.KIND_ATTRIBUTE,
+    names.ATTENTION_ATTRIBUTE,
+)
 TUNED = (
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",

@@ -5,10 +5,13 @@ and that the product reads (`oid`). Unlike the emulator we verify the signature,
 is refused here as it is in Azure.
 """
 
+import hashlib
 import sqlite3
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -57,6 +60,7 @@ class Tokens:
         self._clock = clock
         self._lifetime = lifetime
         self._key = _signing_key(data_dir / "signing-key.pem")
+        self._key_id = _thumbprint(self._key.public_key())
         self._issuer = f"https://sts.windows.net/{tenant_id}/"
 
     def issue(self, principal: Principal, resource: str) -> tuple[str, int]:
@@ -77,7 +81,36 @@ class Tokens:
             "exp": expires,
             "ver": "1.0",
         }
-        return jwt.encode(claims, self._key, algorithm="RS256"), expires
+        return self.sign(claims), expires
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """A JSON web token (RS256) with these claims; its header names the key."""
+        return jwt.encode(dict(claims), self._key, algorithm="RS256", headers={"kid": self._key_id})
+
+    def read(self, token: str, *, issuer: str, audience: str) -> dict[str, Any]:
+        """The claims of a token that `sign` made.
+
+        Raises:
+            InvalidTokenError: another signature, issuer or audience, or it has expired.
+        """
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key.public_key(),
+                algorithms=["RS256"],
+                audience=audience,
+                issuer=issuer,
+                options={"require": ["exp", "aud", "iss"]},
+            )
+        except jwt.InvalidTokenError as error:
+            raise InvalidTokenError(str(error)) from error
+        return claims
+
+    def key_set(self) -> dict[str, Any]:
+        """The public key as a JSON web key set (RFC 7517), as Entra's `jwks_uri` serves it."""
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        named = {"kty": key["kty"], "n": key["n"], "e": key["e"], "kid": self._key_id}
+        return {"keys": [{**named, "use": "sig", "alg": "RS256"}]}
 
     def verify(self, token: str, audiences: tuple[str, ...]) -> Principal:
         """Who the token speaks for.
@@ -112,6 +145,12 @@ def _signing_key(path: Path) -> rsa.RSAPrivateKey:
     path.touch(mode=0o600)
     path.write_bytes(pem)
     return key
+
+
+def _thumbprint(key: rsa.RSAPublicKey) -> str:
+    """A name that is the key's own: the start of the digest of its DER form."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()[:32]
 
 
 def add_principal(

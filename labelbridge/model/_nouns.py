@@ -63,7 +63,7 @@ class OffsetUnit(StrEnum):
 
 
 class OperationKind(StrEnum):
-    """What can be done to a project. `recover` is started by Labelbridge itself."""
+    """What can be done to a project. `recover` is started by Labelbridge itself, `reconcile` mostly."""
 
     CONNECT = "connect"
     SWITCH = "switch"
@@ -72,6 +72,7 @@ class OperationKind(StrEnum):
     IMPORT = "import"
     DISCONNECT = "disconnect"
     RECOVER = "recover"
+    RECONCILE = "reconcile"
 
 
 def arm_id(value: str) -> str:
@@ -140,6 +141,10 @@ class Actor(Model):
 
     object_id: str
     name: str = ""
+
+
+OURSELVES = Actor(object_id="labelbridge", name="labelbridge")
+"""Who asks where nobody did: recoveries and what the schedule finds."""
 
 
 class BlobRef(Model):
@@ -259,6 +264,45 @@ class Transition(Model):
     """Connect only: the labeling job being made."""
     restore: SnapshotRef | None = None
     """The target's own labels before the delivery: what an undo puts back."""
+    snapshots: tuple[str, ...] = ()
+    """From the commit on: ids of the snapshots that the operation's report names. If it is terminated
+    before it reports, the recovery names them in its place."""
+
+
+class DriftCode(StrEnum):
+    """How a project can differ from its record; `labelbridge.drift` says what each means."""
+
+    LANGUAGE_OPEN = "language_open"
+    AZUREML_OPEN = "azureml_open"
+    RETIRED_OPEN = "retired_open"
+    LANGUAGE_SHUT = "language_shut"
+    AZUREML_SHUT = "azureml_shut"
+    LINK_DIFFERS = "link_differs"
+    LINK_FOREIGN = "link_foreign"
+    CLAIM_MISSING = "claim_missing"
+    CLAIM_FOREIGN = "claim_foreign"
+    JOB_MISSING = "job_missing"
+    JOB_ARCHIVED = "job_archived"
+    JOB_DIFFERS = "job_differs"
+    PROJECT_MISSING = "project_missing"
+    PROJECT_DIFFERS = "project_differs"
+
+
+DriftPolicy = Literal["close", "report"]
+"""What is done about a difference that Labelbridge could put right."""
+
+
+class Drift(Model):
+    """One difference between a project and its record, and what became of it."""
+
+    code: DriftCode
+    message: str
+    remedy: str = ""
+    job: JobRef | None = None
+    """The labeling job that is meant."""
+    outcome: Literal["found", "closed", "reported", "failed"] = "found"
+    """`found`: about to be put right; `reported`: left alone, by policy or because nobody but a person
+    can; `failed`: it was tried, `message` says why in vain."""
 
 
 class Record(Model):
@@ -282,6 +326,10 @@ class Record(Model):
     """Digests that the gated Language project may hold since it was left: written before each import."""
     last_sync: SnapshotRef | None = None
     models: tuple[ModelRecord, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    """What the last reconciliation found and left: for people to see until it is gone."""
+    active_since: datetime | None = None
+    """When the active studio was last changed; None: never."""
     updated_at: datetime
     updated_by: str = ""
     """Operation id of the last writer."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from labelbridge.model._nouns import (
     Actor,
+    Drift,
     JobRef,
     MergeReport,
     Model,
@@ -56,6 +57,16 @@ class Finding(Model):
     """The exact command that mends it, if one does."""
     waitable: bool = False
     """True for a role that may only need time to propagate."""
+
+
+class ErrorInfo(Model):
+    """An error as it travels: a stable code, what happened, what to do (see `errors.py`)."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    data: dict[str, str] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class Preflight(Model):
@@ -109,16 +120,8 @@ class Progress(Model):
     kind: OperationKind
     actor: Actor
     steps: tuple[StepProgress, ...]
-
-
-class ErrorInfo(Model):
-    """An error as it travels: a stable code, what happened, what to do (see `errors.py`)."""
-
-    code: str
-    message: str
-    remedy: str = ""
-    data: dict[str, str] = Field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    attention: ErrorInfo | None = None
+    """Why the operation needs a person: it goes on asking, slowly, until that is mended."""
 
 
 class OperationResult(Model):
@@ -134,6 +137,8 @@ class OperationResult(Model):
     model: ModelRecord | None = None
     labels_disabled_seconds: float | None = None
     """From the gate of the source read back shut to the gate of the target read back open."""
+    drift: tuple[Drift, ...] = ()
+    """Reconcile only: each difference that was found, and what became of it."""
     notes: tuple[str, ...] = ()
     started_at: datetime
     ended_at: datetime
@@ -183,12 +188,20 @@ class ProjectStatus(Model):
     connected: bool = False
     job: JobRef | None = None
     active: Studio = Studio.LANGUAGE
+    since: datetime | None = None
+    """When the active studio was last changed, or the project connected; None if neither ever was."""
     epoch: int = 0
     retired: tuple[JobRef, ...] = ()
     running: RunningOperation | None = None
     queued: tuple[WaitingOperation, ...] = ()
     interrupted: str | None = None
     """Operation whose transition stands in the record; with nothing running it must be recovered."""
+    attention: ErrorInfo | None = None
+    """Why somebody must look: what the running operation, or the entity itself, cannot do."""
+    drift: tuple[Drift, ...] = ()
+    """Differences from the record that the last reconciliation left."""
+    auto_sync: str | None = None
+    """When it is synced by itself, as `labelbridge policy` says it; None if nobody looked."""
     last_sync: SnapshotRef | None = None
     models: tuple[ModelRecord, ...] = ()
 
@@ -204,9 +217,54 @@ class ProjectStatus(Model):
             connected=record.connection is not None,
             job=record.connection.job if record.connection else None,
             active=record.active,
+            since=record.active_since or (record.connection.connected_at if record.connection else None),
             epoch=record.epoch,
             retired=record.retired,
             interrupted=record.transition.operation_id if record.transition else None,
+            drift=record.drift,
             last_sync=record.last_sync,
             models=record.models,
+        )
+
+
+class ProjectSummary(Model):
+    """One line of the fleet: what a project's entity publishes in its memo whenever that changes.
+
+    Small, because a list of a thousand projects carries a thousand of them.
+    """
+
+    project: ProjectRef
+    known: bool = True
+    kind: ProjectKind | None = None
+    connected: bool = False
+    job: JobRef | None = None
+    active: Studio = Studio.LANGUAGE
+    since: datetime | None = None
+    epoch: int = 0
+    running: RunningOperation | None = None
+    interrupted: str | None = None
+    attention: ErrorInfo | None = None
+    drift: int = 0
+    """How many differences from the record the last reconciliation left."""
+    last_sync: SnapshotRef | None = None
+    last_model: ModelRecord | None = None
+
+    @classmethod
+    def of(cls, status: ProjectStatus) -> "ProjectSummary":
+        """The summary of a status."""
+        return cls(
+            project=status.project,
+            known=status.known,
+            kind=status.kind,
+            connected=status.connected,
+            job=status.job,
+            active=status.active,
+            since=status.since,
+            epoch=status.epoch,
+            running=status.running,
+            interrupted=status.interrupted,
+            attention=status.attention,
+            drift=len(status.drift),
+            last_sync=status.last_sync,
+            last_model=status.models[-1] if status.models else None,
         )

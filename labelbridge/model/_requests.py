@@ -1,13 +1,15 @@
 """What can be asked of a project, and the entity's answer."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from labelbridge.model._nouns import (
     Actor,
     BlobRef,
+    DriftPolicy,
     JobRef,
     MergePolicy,
     Model,
@@ -16,6 +18,10 @@ from labelbridge.model._nouns import (
     SplitPolicy,
     Studio,
 )
+
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")]
+"""Storage account, by Azure's naming rule; it becomes a host's name, so nothing else may get into it."""
+ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$", max_length=63)]
 
 
 class _IntoLanguage(Model):
@@ -82,8 +88,8 @@ class ImportRequest(Model):
 
     kind: Literal["import"] = "import"
     source: BlobRef
-    account: str
-    container: str
+    account: AccountName
+    container: ContainerName
     project_kind: ProjectKind
     language: str
     datastore: str | None = None
@@ -104,6 +110,20 @@ class RecoverRequest(Model):
     """Finish or undo what a terminated operation left behind."""
 
     kind: Literal["recover"] = "recover"
+    terminated: str | None = None
+    """The operation that was seen to be terminated; None if only the record tells of it."""
+    model: Name | None = None
+    """The model that a terminated training was to make: its job is cancelled."""
+    since: datetime | None = None
+    """When that training was asked for; older jobs are not its own."""
+
+
+class ReconcileRequest(Model):
+    """Compare the project with its record, and put right or report what differs."""
+
+    kind: Literal["reconcile"] = "reconcile"
+    policy: DriftPolicy | None = None
+    """`close` puts right all that can be; `report` changes nothing; None: as the worker's settings say."""
 
 
 Request = Annotated[
@@ -113,7 +133,8 @@ Request = Annotated[
     | TrainRequest
     | ImportRequest
     | DisconnectRequest
-    | RecoverRequest,
+    | RecoverRequest
+    | ReconcileRequest,
     Field(discriminator="kind"),
 ]
 
@@ -129,6 +150,11 @@ class Submission(Model):
     syncs_begun: int | None = None
     """For a sync: how many had begun when it was asked for. Any that began later serves it too."""
     request: Request
+
+    @property
+    def digest(self) -> str:
+        """What tells this request from another that came with the same key, whoever asked and when."""
+        return hashlib.sha256(self.request.model_dump_json().encode()).hexdigest()[:16]
 
 
 class Accepted(Model):

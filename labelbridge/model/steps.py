@@ -163,6 +163,8 @@ class Exported(Model):
 
     snapshot: SnapshotRef | None = None
     shards: ShardPlan | None = None
+    catalog: str | None = None
+    """ETag of the container's catalog, if this step held it against a listing and left it as that."""
 
 
 class MergeOrder(Model):
@@ -201,6 +203,8 @@ class ImportOrder(Model):
     test_percent: int = 20
     assigned: str | None = None
     """Snapshot of Language's that says where documents were, for `keep`."""
+    catalog: str | None = None
+    """See `Exported`: a catalog that still has this ETag needs no other listing in this operation."""
 
 
 class ImportFile(Model):
@@ -326,11 +330,29 @@ class SnapshotLookup(Model):
     id: str
 
 
+class Attention(Model):
+    """From an operation to its entity: it needs a person, or (without `why`) does not any more."""
+
+    operation_id: str
+    why: ErrorInfo | None = None
+
+
+class TrainingsToCancel(Model):
+    """The training jobs of a model that a terminated operation may have left running."""
+
+    project: ProjectRef
+    model: str
+    since: datetime
+    """Older jobs are not its own."""
+
+
 class LedgerEntry(Model):
     """What a request id was answered."""
 
     accepted: Accepted | None = None
     refused: ErrorInfo | None = None
+    digest: str = ""
+    """Of the request: the same id with another one is refused."""
 
 
 class Queued(Model):
@@ -353,6 +375,8 @@ class EntityState(Model):
 
     project: ProjectRef
     queue: tuple[Queued, ...] = ()
+    later: tuple[Submission, ...] = ()
+    """Requests that came durably while the project could not be looked at."""
     ledger: dict[str, LedgerEntry] = Field(default_factory=dict)
     next_number: int = 1
     syncs_begun: int = 0

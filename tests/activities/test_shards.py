@@ -5,6 +5,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import BinaryIO
 
 import pytest
@@ -105,11 +106,35 @@ async def _in_parts(bench: Bench, registry: Registry, rows_each: int) -> Snapsho
     random.Random(rows_each).shuffle(numbers)
     for number in [*numbers, numbers[0]]:
         await conversions.read_shard(ShardOrder(plan=found.shards, number=number))
-    joined = await conversions.join_shards(found.shards)
-    assert (await conversions.join_shards(found.shards)).id == joined.id
+    joined = (await conversions.join_shards(found.shards)).snapshot
+    again = (await conversions.join_shards(found.shards)).snapshot
+    assert joined is not None
+    assert again is not None
+    assert again.id == joined.id
     await conversions.drop_shards(found.shards)
     assert [blob async for blob in registry._blobs.each(registry._container, "shards/")] == []
     return joined
+
+
+async def test_parts_of_an_operation_that_was_cut_off_are_gone_with_the_next_conversion(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = await bench.registry()
+    conversions = bench.conversions(registry, 4)
+
+    async def prefixes() -> set[str]:
+        names = [blob.name async for blob in registry._blobs.each(registry._container, "shards/")]
+        return {name.removeprefix("shards/").rsplit("/", 1)[0] for name in names}
+
+    left = (await bench.convert(conversions)).shards
+    going_on = (await bench.convert(conversions)).shards
+    assert left is not None
+    assert going_on is not None
+    assert await prefixes() == {left.prefix, going_on.prefix}, "what is young may still be read"
+    monkeypatch.setattr("activities.conversions._STALE", timedelta(hours=-1))
+    last = (await bench.convert(conversions)).shards
+    assert last is not None
+    assert await prefixes() == {last.prefix}
 
 
 @pytest.mark.parametrize("rows_each", [1, 4, 26])

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels import Documents, LabeledDocument, LanguageProjectFile, Quarantined, mltable, snapshot
 from labelbridge.labels import lines as line_reader
-from labelbridge.labels.azureml_jsonl import RowReader, documents_named, read, write
+from labelbridge.labels._azureml_blocks import BlockReader
+from labelbridge.labels.azureml_jsonl import documents_named, read, write
 from labelbridge.labels.categories import CategoriesMap
 from labelbridge.labels.class_table import read as read_table
 from labelbridge.labels.codes import RejectedRowError
@@ -36,7 +37,7 @@ def azureml(data: bytes) -> None:
     )
     filled = sum(1 for line in lines if line.removeprefix(b"\xef\xbb\xbf").strip())
     assert len(found) == filled
-    reader = RowReader(kind=kind, unit=unit, texts=TEXTS, categories=None, datastore=None)
+    reader = BlockReader(kind=kind, unit=unit, texts=TEXTS, categories=None, datastore=None)
     assert list(reader.read_file(io.BytesIO(data[1:]), "fuzz")) == found
     rows = [row for row in found if isinstance(row, LabeledDocument)]
     assert len(list(write(rows, kind=kind, unit=unit, texts=TEXTS, datastore="d"))) == len(rows)
@@ -78,7 +79,7 @@ def table(data: bytes) -> None:
         try:
             list(read_table(line_reader.split([data]), kind=kind, categories=None, source="fuzz"))
         except LabelbridgeError as error:
-            expect(error, "invalid_request")
+            expect(error, "input_invalid")
 
 
 def tables_folder(data: bytes) -> None:
@@ -87,7 +88,7 @@ def tables_folder(data: bytes) -> None:
     try:
         assert set(mltable.members(data, names, "fuzz")) <= set(names)
     except LabelbridgeError as error:
-        expect(error, "invalid_request")
+        expect(error, "input_invalid")
 
 
 def small(data: bytes) -> None:

@@ -66,7 +66,7 @@ def test_a_single_label_table_has_one_row_for_each_document() -> None:
 def test_a_file_without_the_columns_is_refused(data: bytes) -> None:
     with pytest.raises(LabelbridgeError) as caught:
         found(data)
-    assert caught.value.code == "invalid_request"
+    assert caught.value.code == "input_invalid"
 
 
 def test_entities_are_no_classes() -> None:

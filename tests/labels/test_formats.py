@@ -192,7 +192,7 @@ def test_an_mltable_gives_the_rows_of_its_files_in_its_order(tmp_path: Path) -> 
 def test_a_table_that_is_no_table_of_labels_or_leaves_its_folder_is_refused(table: bytes) -> None:
     with pytest.raises(LabelbridgeError) as caught:
         mltable.members(table, ["a.jsonl"], "MLTable")
-    assert caught.value.code == "invalid_request"
+    assert caught.value.code == "input_invalid"
 
 
 def test_documents_of_a_folder_do_not_lead_out_of_it(tmp_path: Path) -> None:

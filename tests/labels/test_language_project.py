@@ -276,7 +276,7 @@ def test_a_bom_and_missing_parts_are_tolerated() -> None:
 def test_what_is_no_project_file_is_refused(data: bytes) -> None:
     with pytest.raises(LabelbridgeError) as caught:
         LanguageProjectFile.parse(data, "some.json")
-    assert caught.value.code == "invalid_request"
+    assert caught.value.code == "input_invalid"
     assert "some.json" in caught.value.message
 
 

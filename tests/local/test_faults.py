@@ -117,6 +117,30 @@ def test_a_delay_delays(azure: LocalAzure, tenant: Tenant) -> None:
     assert time.monotonic() - started >= 0.3
 
 
+def test_a_dropped_request_never_takes_effect(azure: LocalAzure, job: LabelingJob) -> None:
+    azure.fault(path_regex=r"/items/b.txt/labels", kind="drop", seconds=0.1, times=1)
+    before = len(azure.log())
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        job.label("b.txt", [])
+    assert len(azure.log()) == before
+
+
+def test_a_duplicate_takes_effect_twice_and_is_answered_once(azure: LocalAzure, job: LabelingJob) -> None:
+    azure.fault(path_regex=r"/items/c.txt/labels", kind="duplicate", seconds=0.1, times=1)
+    before = len(azure.log())
+    assert job.label("c.txt", []).status == 200
+    eventually(azure.log, lambda entries: len(entries) == before + 2)
+
+
+def test_a_stale_answer_is_the_one_that_was_given_first(azure: LocalAzure, job: LabelingJob) -> None:
+    azure.fault(path_regex="/studio/log", kind="stale", seconds=60)
+    before = azure.log()
+    assert job.label("a.txt", []).status == 200
+    assert azure.log() == before
+    azure.clear_faults()
+    assert len(azure.log()) == len(before) + 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

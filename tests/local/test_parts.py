@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobBlock, BlobServiceClient
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
@@ -137,11 +137,15 @@ def test_azurite_loses_no_acknowledged_blob_when_it_is_killed(blob_service: Azur
             container.upload_blob(f"{n}.txt", f"{number} {n}").get_blob_properties().etag for n in range(10)
         ]
         container.get_blob_client("0.txt").delete_blob()
+        blocks = container.get_blob_client("1.txt")
+        blocks.stage_block("00", f"in blocks {number}".encode())
+        tags[1] = f'"{blocks.commit_block_list([BlobBlock("00")])["etag"]}"'.replace('""', '"')
         blob_service.kill()
         blob_service.start()
         found = {blob.name: f'"{blob.etag}"' for blob in container.list_blobs()}
         assert found == {f"{n}.txt": tags[n] for n in range(1, 10)}
         assert container.download_blob("9.txt").readall() == f"{number} 9".encode()
+        assert container.download_blob("1.txt").readall() == f"in blocks {number}".encode()
 
 
 async def test_temporal_keeps_its_workflows_and_its_address_over_a_kill(tmp_path: Path) -> None:

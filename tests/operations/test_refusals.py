@@ -22,9 +22,9 @@ from labelbridge.model import (
 from tests.operations.helpers import TIMEOUT, Bench, refused_at_once
 
 IMPORT = ImportRequest(
-    source=BlobRef(account="a", container="c", name="labels.jsonl"),
-    account="a",
-    container="c",
+    source=BlobRef(account="account", container="letters", name="labels.jsonl"),
+    account="account",
+    container="letters",
     project_kind=ProjectKind.ENTITIES,
     language="en-us",
 )

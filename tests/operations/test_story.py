@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
@@ -13,6 +14,7 @@ from tests.operations.conftest import NewRehearsal
 from tests.operations.rehearsal import Rehearsal, eventually
 
 
+@pytest.mark.timeout(600)
 async def test_connected_labelled_switched_synced_trained_switched_back_and_disconnected(
     new_rehearsal: NewRehearsal,
 ) -> None:
