@@ -72,10 +72,10 @@ async def unreadable(settings: Settings) -> tuple[LabelbridgeError, ...]:
         return (await _registry(session, settings).survey())[1]
 
 
-async def history(settings: Settings, project: ProjectRef) -> list[AuditEntry]:
-    """A project's audit trail, oldest first."""
+async def history(settings: Settings, project: ProjectRef, *, limit: int | None = None) -> list[AuditEntry]:
+    """A project's audit trail, oldest first; of a long one only the newest `limit` are read."""
     async with AzureSession(settings) as session:
-        return list(await _registry(session, settings).history(project))
+        return list(await _registry(session, settings).history(project, limit))
 
 
 async def upload(settings: Settings, data: bytes | BinaryIO) -> BlobRef:

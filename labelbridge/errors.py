@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from labelbridge.model import ErrorInfo, Finding
+if TYPE_CHECKING:  # the command line's `--help` loads this module, and must not load pydantic
+    from labelbridge.model import ErrorInfo, Finding
 
 
 class ExitCode(IntEnum):
@@ -265,7 +267,7 @@ class LabelbridgeError(Exception):
         remedy: str | None = None,
         retry_after: timedelta | None = None,
         data: Mapping[str, str] | None = None,
-        findings: tuple[Finding, ...] = (),
+        findings: "tuple[Finding, ...]" = (),
     ) -> None:
         """`code` must be in the catalogue; `message` says what happened this time."""
         self.kind = CATALOGUE[code]
@@ -283,14 +285,16 @@ class LabelbridgeError(Exception):
         return self.kind.final
 
     @property
-    def info(self) -> ErrorInfo:
+    def info(self) -> "ErrorInfo":
         """The form in which it travels through Temporal, HTTP and `--output json`."""
+        from labelbridge.model import ErrorInfo
+
         return ErrorInfo(
             code=self.code, message=self.message, remedy=self.remedy, data=self.data, findings=self.findings
         )
 
     @classmethod
-    def from_info(cls, info: ErrorInfo) -> "LabelbridgeError":
+    def from_info(cls, info: "ErrorInfo") -> "LabelbridgeError":
         """The same error at the other end; an unknown code (a newer worker's) stays readable."""
         code = info.code if info.code in CATALOGUE else "unexpected"
         message = info.message if code == info.code else f"{info.code}: {info.message}"

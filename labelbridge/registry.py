@@ -170,9 +170,13 @@ class Registry(Contents):
         name = f"audit/{segment(entry.project.key)}/{segment(entry.operation_id)}.json"
         await self._blobs.create(self._container, name, _dumped(entry))
 
-    async def history(self, ref: ProjectRef) -> tuple[AuditEntry, ...]:
-        """The project's audit trail, oldest first."""
-        names = [b.name for b in await self._blobs.list(self._container, f"audit/{segment(ref.key)}/")]
+    async def history(self, ref: ProjectRef, limit: int | None = None) -> tuple[AuditEntry, ...]:
+        """The project's audit trail, oldest first; of a long one only the newest `limit` are read."""
+        prefix = f"audit/{segment(ref.key)}/"
+        if limit is None:
+            names = [b.name for b in await self._blobs.list(self._container, prefix)]
+        else:
+            names = [f"{prefix}{name}.json" for name in await self._newest(prefix, limit)]
         entries: list[AuditEntry] = []
         for entry in await self._each(AuditEntry, names):
             if isinstance(entry, LabelbridgeError):

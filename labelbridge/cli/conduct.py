@@ -3,30 +3,26 @@
 Prevents commands that differ in their exit codes or in what they do at a time-out: there is one path.
 """
 
-import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn, TypeVar
-
-from pydantic import ValidationError
-from rich.console import Group
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from labelbridge.cli.output import OutputFormat, done, emit, reporting, say
 from labelbridge.errors import ExitCode, LabelbridgeError
-from labelbridge.model import ErrorInfo, Model, OperationResult, Preflight, ProjectRef, Request
 
 if TYPE_CHECKING:
     from labelbridge.client import Labelbridge, OperationHandle
+    from labelbridge.model import Model, OperationResult, ProjectRef, Request
     from labelbridge.settings import Settings
 
 ACCEPT_TIMEOUT = timedelta(seconds=60)
 """How long a request may wait for a worker's answer before the command says that none is up."""
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound="Model")
+T = TypeVar("T")
 Work = Callable[["Labelbridge", "Settings"], Awaitable[ExitCode]]
-Build = Callable[["Labelbridge", "Settings"], Awaitable[Request]]
+Build = Callable[["Labelbridge", "Settings"], Awaitable["Request"]]
 
 
 @dataclass(frozen=True)
@@ -43,17 +39,10 @@ class Ask:
     wait_for_roles: timedelta | None
 
 
-class DryRun(Model):
-    """What `--dry-run` prints with `--output json`."""
-
-    project: ProjectRef
-    steps: tuple[dict[str, str | int], ...]
-    preflight: Preflight | None
-    refusal: ErrorInfo | None
-
-
 def asked(model: type[M], /, **fields: object) -> M:
     """Build a noun from what the command line said; `input_invalid` names each field that is wrong."""
+    from pydantic import ValidationError
+
     try:
         return model(**fields)
     except ValidationError as error:
@@ -75,17 +64,34 @@ def load_settings(language_resource: str | None) -> "Settings":
         raise LabelbridgeError("input_invalid", f"--language-resource: {error}") from error
 
 
+def project_of(name: str, language_resource: str | None) -> "tuple[Settings, ProjectRef]":
+    """The settings and the project of a command that asks no worker."""
+    from labelbridge._submit import reference
+
+    settings = load_settings(language_resource)
+    if settings.language_resource is None:
+        raise LabelbridgeError("settings_invalid", "language_resource: needed to find a project by its name")
+    return settings, reference(settings.language_resource, name)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end. Loads asyncio only now: `--help` has no use for it and would wait for it."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
 def execute(output: OutputFormat, language_resource: str | None, work: Work) -> NoReturn:
     """Run `work` with a connected client and end the command with the exit code it returns."""
 
-    async def run(settings: "Settings") -> ExitCode:
+    async def work_connected(settings: "Settings") -> ExitCode:
         from labelbridge.client import Labelbridge
 
         async with Labelbridge.connect(settings) as bridge:
             return await work(bridge, settings)
 
     with reporting(output):
-        code = asyncio.run(run(load_settings(language_resource)))
+        code = run(work_connected(load_settings(language_resource)))
     raise done(code)
 
 
@@ -93,17 +99,24 @@ def conduct(ask: Ask, build: Build) -> NoReturn:
     """Do what a changing command was asked: the plan only, or start the operation and report its end."""
 
     async def work(bridge: "Labelbridge", settings: "Settings") -> ExitCode:
+        from labelbridge.cli.rehearsal import dry_run
+
         project = bridge.project(ask.project)
         request = await build(bridge, settings)
         if ask.dry_run:
-            return await _dry_run(bridge, project, request, ask.output)
+            return await dry_run(bridge, project, request, ask.output)
         handle = await _start(bridge, project, request, ask)
         return await _finish(handle, ask)
 
     execute(ask.output, ask.language_resource, work)
 
 
-async def _start(bridge: "Labelbridge", project: ProjectRef, request: Request, ask: Ask) -> "OperationHandle":
+async def _start(
+    bridge: "Labelbridge", project: "ProjectRef", request: "Request", ask: Ask
+) -> "OperationHandle":
+    import asyncio
+    import uuid
+
     key = ask.key or uuid.uuid4().hex
     again = f"Repeat the command with `--key {key}`: it is done once, however often it is sent."
     try:
@@ -146,45 +159,9 @@ async def _finish(handle: "OperationHandle", ask: Ask) -> ExitCode:
     return exit_code(result)
 
 
-def exit_code(result: OperationResult) -> ExitCode:
+def exit_code(result: "OperationResult") -> ExitCode:
     """0, or 9 if the operation went on without labels that could not be read."""
     if result.snapshot and result.snapshot.quarantined:
         say(f"{result.snapshot.quarantined} rows are in quarantine: {result.snapshot.quarantine}")
         return ExitCode.QUARANTINED
     return ExitCode.DONE
-
-
-async def _dry_run(
-    bridge: "Labelbridge", project: ProjectRef, request: Request, output: OutputFormat
-) -> ExitCode:
-    """Print the plan, the refusal if the request is not legal now, and the preflight's findings."""
-    from labelbridge.cli.present import findings_table, plan_table
-    from labelbridge.lifecycle import judge
-    from labelbridge.plans import plan
-
-    status = await bridge.status(project)
-    refusal: LabelbridgeError | None = None
-    preflight: Preflight | None = None
-    try:
-        judge(status, request)
-    except LabelbridgeError as error:
-        refusal = error
-    else:
-        preflight = await bridge.preflight(project, request)
-    steps = plan(request, status)
-    report = DryRun(
-        project=project,
-        steps=tuple(
-            {"number": s.number, "name": s.name.value, "effect": s.effect, "undo": s.undo} for s in steps
-        ),
-        preflight=preflight,
-        refusal=refusal.info if refusal else None,
-    )
-    findings = preflight.findings if preflight else ()
-    emit(report, Group(plan_table(steps), findings_table(findings)), output)
-    if refusal:
-        say(f"It would be refused now: {refusal.code}: {refusal.message}")
-        say(f"  {refusal.remedy}")
-        return refusal.kind.exit_code
-    say("Nothing was changed.")
-    return ExitCode.FINDINGS if preflight and preflight.errors else ExitCode.DONE

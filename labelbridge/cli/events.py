@@ -4,13 +4,13 @@ Prevents an integration that nobody can look into: the outbox is read as it stan
 is delivered, and a subscriber that missed something is told again from any place on.
 """
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelbridge.cli.conduct import execute, load_settings
+from labelbridge.cli.command import command
+from labelbridge.cli.conduct import execute, load_settings, run
 from labelbridge.cli.options import OutputOption, ProjectArg, ResourceOption
 from labelbridge.cli.output import OutputFormat, done, emit, emit_line, reporting, say
 from labelbridge.errors import ExitCode, LabelbridgeError
@@ -32,8 +32,12 @@ PAGE = 64
 LATEST = 20
 """Events that `tail` prints without `--from`."""
 
+NAME = "events"
+
 app = typer.Typer(
-    no_args_is_help=True, help="Read the events that were told, tell them again, try a subscriber."
+    name=NAME,
+    no_args_is_help=True,
+    help="Read the events that were told, tell them again, try a subscriber.",
 )
 
 CursorOption = Annotated[
@@ -51,7 +55,7 @@ NameArg = Annotated[
 ]
 
 
-@app.command()
+@command(app)
 def tail(
     start: CursorOption = None,
     follow: Annotated[
@@ -64,11 +68,13 @@ def tail(
 
     with reporting(output):
         settings, place = load_settings(None), None if start is None else cursor(start)
-        asyncio.run(_tail(settings, place, follow, output))
+        run(_tail(settings, place, follow, output))
         raise done()
 
 
 async def _tail(settings: "Settings", place: int | None, follow: bool, output: OutputFormat) -> None:
+    import asyncio
+
     from labelbridge._offline import stores
 
     async with stores(settings) as opened:
@@ -96,7 +102,7 @@ def _line(event: "Event") -> str:
     return f"{event.sequence}  {moment(event.time)}  {kind:<22} {project}  {event.subject}"
 
 
-@app.command()
+@command(app)
 def replay(
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="The subscriber.", show_default=False)],
     start: Annotated[
@@ -128,7 +134,7 @@ def replay(
     execute(output, None, work)
 
 
-@app.command("test")
+@command(app, "test")
 def try_(name: NameArg, output: OutputOption = OutputFormat.TABLE) -> None:
     """Send a test event to a subscriber, from a worker, and say what it answered; exit code 8 if not 2xx."""
     from labelbridge.cli.present import grid
@@ -168,7 +174,7 @@ async def _ask(bridge: "Labelbridge", settings: "Settings", request: object) -> 
     return found
 
 
-@app.command()
+@command(app)
 def subscribers(
     name: Annotated[
         str | None,
@@ -178,7 +184,7 @@ def subscribers(
 ) -> None:
     """Say how far each subscriber is: what it was told, what waits for another attempt, dead letters."""
     with reporting(output):
-        states, letters = asyncio.run(_subscribers(load_settings(None), name))
+        states, letters = run(_subscribers(load_settings(None), name))
         if name is None:
             emit(states, _subscribers_table(states), output)
             raise done()

@@ -1,31 +1,27 @@
-"""The commands that change nothing in Azure: doctor, status, history, wait, cancel."""
+"""The commands that change nothing in Azure: doctor, status, history, cancel."""
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelbridge.cli.conduct import asked, execute, exit_code
-from labelbridge.cli.options import OutputOption, ProjectArg, ResourceOption, TimeoutOption
-from labelbridge.cli.output import OutputFormat, emit, emit_json, say
+from labelbridge.cli import seen
+from labelbridge.cli.conduct import asked, execute, project_of, run
+from labelbridge.cli.options import AnyProjectArg, OutputOption, ProjectArg, ResourceOption, duration
+from labelbridge.cli.output import OutputFormat, done, emit, reporting, say
 from labelbridge.errors import ExitCode, LabelbridgeError
-from labelbridge.model import (
-    ConnectRequest,
-    DisconnectRequest,
-    JobRef,
-    OperationResult,
-    ProjectRef,
-    ProjectStatus,
-    Request,
-    SwitchRequest,
-    SyncRequest,
-    TrainRequest,
-)
 
 if TYPE_CHECKING:
     from labelbridge.client import Labelbridge
+    from labelbridge.model import ProjectStatus, Request
     from labelbridge.settings import Settings
+
+NO_PROJECT = (
+    "No project was ever connected here. `labelbridge doctor PROJECT` looks at what a connection needs, "
+    "`labelbridge connect PROJECT --job NAME` makes it."
+)
 
 
 class Purpose(StrEnum):
@@ -36,6 +32,15 @@ class Purpose(StrEnum):
     SYNC = "sync"
     TRAIN = "train"
     DISCONNECT = "disconnect"
+
+
+class DoctorFormat(StrEnum):
+    """As `OutputFormat`, and `report`: a page for a ticket."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    REPORT = "report"
 
 
 def doctor(
@@ -57,27 +62,52 @@ def doctor(
         ),
     ] = None,
     language_resource: ResourceOption = None,
-    output: OutputOption = OutputFormat.TABLE,
+    output: Annotated[
+        DoctorFormat,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Form of the data on stdout; `report` is Markdown for a ticket: versions, settings without "
+            "secrets, status, findings, also if nothing can be reached.",
+        ),
+    ] = DoctorFormat.TABLE,
 ) -> None:
     """Look at everything an operation needs; each finding comes with the command that mends it."""
-    from labelbridge.cli.present import findings_table
+    if output is DoctorFormat.REPORT:
+        from labelbridge.cli.report import print_report
+
+        def request(status: "ProjectStatus", settings: "Settings") -> "Request":
+            return _request_for(purpose, status, job, workspace or settings.workspace)
+
+        with reporting(OutputFormat.TABLE):
+            raise done(print_report(project, language_resource, request))
 
     async def work(bridge: "Labelbridge", settings: "Settings") -> ExitCode:
+        from labelbridge.cli.present import findings_table
+
         ref = bridge.project(project)
-        status = await bridge.status(ref)
-        request = _request_for(purpose, status, job, workspace or settings.workspace)
+        request = _request_for(purpose, await bridge.status(ref), job, workspace or settings.workspace)
         preflight = await bridge.preflight(ref, request)
-        emit(preflight, findings_table(preflight.findings), output)
+        emit(preflight, findings_table(preflight.findings), OutputFormat(output.value))
         say(f"Looked for {request.kind}: {len(preflight.errors)} errors.")
         return ExitCode.FINDINGS if preflight.errors else ExitCode.DONE
 
-    execute(output, language_resource, work)
+    execute(OutputFormat(output.value), language_resource, work)
 
 
 def _request_for(
-    purpose: Purpose | None, status: ProjectStatus, job: str | None, workspace: str | None
-) -> Request:
+    purpose: Purpose | None, status: "ProjectStatus", job: str | None, workspace: str | None
+) -> "Request":
     """The request whose needs are looked at; its own choices (names) do not change the findings."""
+    from labelbridge.model import (
+        ConnectRequest,
+        DisconnectRequest,
+        JobRef,
+        SwitchRequest,
+        SyncRequest,
+        TrainRequest,
+    )
+
     purpose = purpose or (Purpose.SWITCH if status.connected else Purpose.CONNECT)
     match purpose:
         case Purpose.CONNECT:
@@ -98,28 +128,31 @@ def _request_for(
 
 
 def status(
-    project: Annotated[
-        str | None, typer.Argument(metavar="PROJECT", help="One project; all if not given.")
-    ] = None,
+    project: AnyProjectArg = None,
     language_resource: ResourceOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Say who labels where, since which epoch, and what runs now."""
-    from labelbridge.cli.present import status_table, statuses_table
 
     async def work(bridge: "Labelbridge", settings: "Settings") -> ExitCode:
-        if project is None:
-            everything = await bridge.statuses()
-            emit(everything, statuses_table(everything), output)
-        else:
+        from labelbridge.cli.present import status_table, statuses_table
+
+        if project is not None:
             one = await _with_policy(settings, await bridge.status(bridge.project(project)))
             emit(one, status_table(one), output)
+            return ExitCode.DONE
+        everything = await bridge.statuses()
+        seen.remember(one.project for one in everything)
+        if everything or output is not OutputFormat.TABLE:
+            emit(everything, statuses_table(everything), output)
+        else:
+            say(NO_PROJECT)
         return ExitCode.DONE
 
     execute(output, language_resource, work)
 
 
-async def _with_policy(settings: "Settings", status: ProjectStatus) -> ProjectStatus:
+async def _with_policy(settings: "Settings", status: "ProjectStatus") -> "ProjectStatus":
     """The status with what the registry says of automatic syncs, if it can be read."""
     from labelbridge._offline import stores
 
@@ -131,72 +164,53 @@ async def _with_policy(settings: "Settings", status: ProjectStatus) -> ProjectSt
     return status.model_copy(update={"auto_sync": policy.text})
 
 
-def history(
-    project: ProjectArg,
-    language_resource: ResourceOption = None,
-    output: OutputOption = OutputFormat.TABLE,
-) -> None:
-    """Print the audit trail: each operation that ended, by whom, and how."""
-    from labelbridge.cli.present import history_table
-
-    async def work(bridge: "Labelbridge", _: "Settings") -> ExitCode:
-        entries = await bridge.history(bridge.project(project))
-        emit(entries, history_table(entries), output)
-        return ExitCode.DONE
-
-    execute(output, language_resource, work)
-
-
-def wait(
-    project: ProjectArg,
-    operation: Annotated[
-        str, typer.Argument(metavar="OPERATION", help="Id of the operation.", show_default=False)
-    ],
-    timeout: TimeoutOption = None,
-    language_resource: ResourceOption = None,
-    output: OutputOption = OutputFormat.TABLE,
-) -> None:
-    """Wait for an operation that was started elsewhere; one that has ended answers from the history."""
-    from labelbridge.cli.present import result_table
-    from labelbridge.cli.waiting import watch
-
-    async def work(bridge: "Labelbridge", _: "Settings") -> ExitCode:
-        ref = bridge.project(project)
-        result = await _ended(bridge, ref, operation) or await watch(
-            bridge.operation(ref, operation), timeout
-        )
-        emit(result, result_table(result), output)
-        return exit_code(result)
-
-    execute(output, language_resource, work)
-
-
-async def _ended(bridge: "Labelbridge", project: ProjectRef, operation: str) -> OperationResult | None:
-    """The result of an operation that Temporal no longer knows; None if it is still to be waited for.
+def since(text: str) -> datetime:
+    """Read a time: `2026-03-01`, `2026-03-01T12:00Z` (UTC if no zone is said), or how long ago: `90m`, `7d`.
 
     Raises:
-        LabelbridgeError: how that operation failed; `operation_unknown` if nobody knows it, since
-            a wait for it would never end.
+        typer.BadParameter: for anything else.
     """
-    from temporalio.service import RPCError, RPCStatusCode
-
-    workflow_id = bridge.operation(project, operation).workflow_id
     try:
-        await bridge.client.get_workflow_handle(workflow_id).describe()
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise LabelbridgeError("temporal_unreachable", str(error)) from error
-    else:
-        return None
-    now = await bridge.status(project)
-    if any(queued.operation_id == operation for queued in now.queued):
-        return None
-    for entry in await bridge.history(project):
-        if entry.operation_id == operation and entry.result:
-            return entry.result
-        if entry.operation_id == operation and entry.error:
-            raise LabelbridgeError.from_info(entry.error)
-    raise LabelbridgeError("operation_unknown", f"{project.name} has no operation {operation!r}.")
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return datetime.now(UTC) - duration(text)
+        except (typer.BadParameter, OverflowError) as error:
+            raise typer.BadParameter(
+                f"{text!r} is neither a time nor a duration: say 2026-03-01, 2026-03-01T12:00Z or 7d"
+            ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def history(
+    project: ProjectArg,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="The newest so many; 0 for all that there are.")
+    ] = 100,
+    after: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=since,
+            help="Only what ended since then: 2026-03-01, 2026-03-01T12:00Z, or 7d (days ago).",
+            show_default=False,
+        ),
+    ] = None,
+    language_resource: ResourceOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Print the audit trail, oldest first: each operation that ended, by whom, and how."""
+    with reporting(output):
+        from labelbridge import _offline
+        from labelbridge.cli.present import history_table
+
+        settings, ref = project_of(project, language_resource)
+        read = run(_offline.history(settings, ref, limit=limit or None))
+        entries = [entry for entry in read if after is None or entry.ended_at >= after]
+        emit(entries, history_table(entries), output)
+        if limit and len(entries) == limit:
+            say(f"The newest {limit}; there may be older ones: --limit 0 prints all.")
 
 
 def cancel(
@@ -209,8 +223,8 @@ def cancel(
     async def work(bridge: "Labelbridge", _: "Settings") -> ExitCode:
         running = await bridge.cancel(bridge.project(project))
         if running is None:
-            if output is OutputFormat.JSON:
-                emit_json(None)
+            if output is not OutputFormat.TABLE:
+                emit(None, "", output)
             say("Nothing is running.")
         else:
             emit(running, running.operation_id, output)

@@ -1,7 +1,7 @@
 """Entry point of `labelbridge`; each command imports what it needs only when it runs.
 
-Prevents slow starts (a script that asks for the status does not load a worker) and unclean ends:
-the process leaves through `_exit.leave`, whatever happened.
+Prevents slow starts (`--help` and a TAB in the shell load Typer and Rich and nothing else that is large) and
+unclean ends: the process leaves through `_exit.leave`, whatever happened.
 """
 
 import sys
@@ -11,8 +11,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelbridge.cli import convert, events, looking, operations, reconcile, snapshots
+from labelbridge.cli import convert, events, following, looking, operations, reconcile, snapshots
 from labelbridge.cli._exit import leave
+from labelbridge.cli.command import command
+from labelbridge.cli.completion import completion, prepare
 from labelbridge.cli.output import OutputFormat, reporting
 from labelbridge.errors import ExitCode
 
@@ -30,15 +32,19 @@ _MEANINGS = {
 }
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _MEANINGS.items()) + "."
 
+_NO_HELP = {"help": False, snapshots.NAME: {"help": False}, events.NAME: {"help": False}}
+"""`--help` that was not given, said in Typer's own type: it would load pydantic to read a None as no."""
+
 app = typer.Typer(
-    name="labelbridge",
     help="Move the right to label a text project between Language Studio and Azure ML, with its labels.",
     epilog=EPILOG,
     no_args_is_help=True,
+    # `completion` prints the script. Typer's own options would cost every `--help` the loading of pydantic.
+    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "default_map": _NO_HELP},
 )
-for command in (
+for function in (
     looking.doctor,
     operations.connect,
     operations.switch,
@@ -46,20 +52,22 @@ for command in (
     operations.train,
     operations.disconnect,
     looking.status,
+    following.watch,
+    following.wait,
     looking.history,
-    looking.wait,
     looking.cancel,
     reconcile.reconcile,
     events.policy,
     convert.convert,
 ):
-    app.command()(command)
-app.command("import")(operations.import_)
-app.add_typer(snapshots.app, name="snapshots")
-app.add_typer(events.app, name="events")
+    command(app)(function)
+command(app, "import")(operations.import_)
+app.add_typer(snapshots.app)
+app.add_typer(events.app)
+command(app)(completion)
 
 
-@app.command()
+@command(app)
 def dev(
     directory: Annotated[
         Path, typer.Option("--directory", metavar="DIR", help="Where the stack keeps its state between runs.")
@@ -84,7 +92,7 @@ def dev(
     raise typer.Exit(code)
 
 
-@app.command()
+@command(app)
 def worker() -> None:
     """Run workflows and activities until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_* variables."""
     from workers.main import main
@@ -93,7 +101,7 @@ def worker() -> None:
         main()
 
 
-@app.command()
+@command(app)
 def console() -> None:
     """Serve the console and the HTTP API until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_CONSOLE__* variables."""
     from labelbridge.cli.console import run_console
@@ -106,6 +114,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process; see the epilog of `--help` for the exit codes."""
     code = int(ExitCode.UNEXPECTED)
     try:
+        prepare()
         app(arguments, prog_name="labelbridge")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

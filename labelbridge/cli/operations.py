@@ -21,27 +21,17 @@ from labelbridge.cli.options import (
     ResourceOption,
     RolesOption,
     SplitOption,
+    StudioName,
     TestPercentOption,
     TimeoutOption,
     WaitOption,
 )
 from labelbridge.cli.output import OutputFormat, reporting, say
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import (
-    BlobRef,
-    ConnectRequest,
-    DisconnectRequest,
-    ImportRequest,
-    JobRef,
-    Request,
-    Studio,
-    SwitchRequest,
-    SyncRequest,
-    TrainRequest,
-)
 
 if TYPE_CHECKING:
     from labelbridge.client import Labelbridge
+    from labelbridge.model import BlobRef, Request
     from labelbridge.settings import Settings
 
 VENDOR_NOTE = (
@@ -86,7 +76,9 @@ def connect(
 ) -> None:
     """Create a labeling job in Azure ML and link it to the project, for ever. Language stays active."""
 
-    async def build(_: "Labelbridge", settings: "Settings") -> Request:
+    async def build(_: "Labelbridge", settings: "Settings") -> "Request":
+        from labelbridge.model import ConnectRequest, JobRef
+
         home = workspace or settings.workspace
         if home is None:
             raise LabelbridgeError(
@@ -123,7 +115,7 @@ def _instructions(text: str | None, file: Path | None) -> str | None:
 
 def switch(
     project: ProjectArg,
-    to: Annotated[Studio, typer.Option("--to", help="The studio that people are to label in.")],
+    to: Annotated[StudioName, typer.Option("--to", help="The studio that people are to label in.")],
     policy: PolicyOption = Policy.ACTIVE,
     split: SplitOption = None,
     test_percent: TestPercentOption = 20,
@@ -138,10 +130,12 @@ def switch(
 ) -> None:
     """Move the right to label to the other studio, and the labels with it."""
 
-    async def build(_: "Labelbridge", __: "Settings") -> Request:
+    async def build(_: "Labelbridge", __: "Settings") -> "Request":
+        from labelbridge.model import SwitchRequest
+
         return asked(
             SwitchRequest,
-            to=to,
+            to=to.studio,
             policy=policy.value,
             split=split.value if split else None,
             test_percent=test_percent,
@@ -170,7 +164,9 @@ def sync(
 ) -> None:
     """Bring Language up to date with the active studio; answers with a snapshot of its labels."""
 
-    async def build(_: "Labelbridge", __: "Settings") -> Request:
+    async def build(_: "Labelbridge", __: "Settings") -> "Request":
+        from labelbridge.model import SyncRequest
+
         return asked(
             SyncRequest,
             merge=merge,
@@ -220,7 +216,9 @@ def train(
 ) -> None:
     """Train a model on named labels, and say which snapshot it was trained on."""
 
-    async def build(_: "Labelbridge", __: "Settings") -> Request:
+    async def build(_: "Labelbridge", __: "Settings") -> "Request":
+        from labelbridge.model import TrainRequest
+
         return asked(
             TrainRequest,
             model=model,
@@ -274,7 +272,9 @@ def import_(
 ) -> None:
     """Make a new project from an Azure ML JSONL file whose documents are already in a container."""
 
-    async def build(bridge: "Labelbridge", settings: "Settings") -> Request:
+    async def build(bridge: "Labelbridge", settings: "Settings") -> "Request":
+        from labelbridge.model import ImportRequest
+
         source = await bridge.upload(file) if not dry_run else _planned_upload(file, settings)
         return asked(
             ImportRequest,
@@ -291,9 +291,11 @@ def import_(
     conduct(Ask(project, output, language_resource, wait, timeout, key, dry_run, wait_for_roles), build)
 
 
-def _planned_upload(file: Path, settings: "Settings") -> BlobRef:
+def _planned_upload(file: Path, settings: "Settings") -> "BlobRef":
     """Where the file would go; a dry run uploads nothing, so the preflight finds no such blob yet."""
     import hashlib
+
+    from labelbridge.model import BlobRef
 
     with file.open("rb") as data:
         digest = hashlib.file_digest(data, "sha256").hexdigest()
@@ -327,7 +329,9 @@ def disconnect(
 ) -> None:
     """End the connection for ever: the labeling job is retired, Language is active."""
 
-    async def build(_: "Labelbridge", __: "Settings") -> Request:
+    async def build(_: "Labelbridge", __: "Settings") -> "Request":
+        from labelbridge.model import DisconnectRequest
+
         fate = DisconnectLabels.SYNC if labels_sync else DisconnectLabels.DISCARD if labels_discard else None
         return asked(
             DisconnectRequest,

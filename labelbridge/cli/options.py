@@ -3,12 +3,15 @@
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labelbridge.cli import seen
 from labelbridge.cli.output import OutputFormat
-from labelbridge.model import ProjectKind
+
+if TYPE_CHECKING:
+    from labelbridge.model import ProjectKind, Studio
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -37,9 +40,25 @@ class KindName(StrEnum):
     ENTITIES = "entities"
 
     @property
-    def kind(self) -> ProjectKind:
+    def kind(self) -> "ProjectKind":
         """The kind as Azure names it."""
+        from labelbridge.model import ProjectKind
+
         return ProjectKind[self.name]
+
+
+class StudioName(StrEnum):
+    """The studios, for the command line."""
+
+    LANGUAGE = "language"
+    AZUREML = "azureml"
+
+    @property
+    def studio(self) -> "Studio":
+        """The studio itself."""
+        from labelbridge.model import Studio
+
+        return Studio(self.value)
 
 
 class DisconnectLabels(StrEnum):
@@ -65,7 +84,22 @@ class SplitName(StrEnum):
 
 
 ProjectArg = Annotated[
-    str, typer.Argument(metavar="PROJECT", help="Name of the Language project.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="PROJECT",
+        help="Name of the Language project.",
+        show_default=False,
+        autocompletion=seen.complete,
+    ),
+]
+AnyProjectArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROJECT",
+        help="One project; all if not given.",
+        show_default=False,
+        autocompletion=seen.complete,
+    ),
 ]
 OutputOption = Annotated[OutputFormat, typer.Option("--output", "-o", help="Form of the data on stdout.")]
 WaitOption = Annotated[

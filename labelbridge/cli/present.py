@@ -13,6 +13,7 @@ from labelbridge.model import (
     OperationResult,
     Outcome,
     ProjectStatus,
+    ProjectSummary,
     RunningOperation,
     Severity,
     SnapshotRef,
@@ -52,14 +53,16 @@ def _snapshot(snapshot: SnapshotRef) -> str:
     return f"{text}, from {snapshot.source}, {moment(snapshot.taken_at)})"
 
 
-def _running(running: RunningOperation | None) -> str:
+def running_words(running: RunningOperation | None) -> str:
+    """What runs, for whom, since when."""
     if running is None:
         return "nothing"
     who = running.actor.name or running.actor.object_id
     return f"{running.kind.value} {running.operation_id} for {who} since {moment(running.started_at)}"
 
 
-def _state(status: ProjectStatus) -> str:
+def state_words(status: ProjectStatus | ProjectSummary) -> str:
+    """Who labels where, in two words."""
     if not status.known:
         return "unknown to Language"
     return f"{status.active.display_name} labels" if status.connected else "not connected"
@@ -104,12 +107,12 @@ def status_table(status: ProjectStatus) -> Table:
         ("Project", status.project.name),
         ("Language resource", status.project.language_resource),
         ("Kind", status.kind.value if status.kind else "-"),
-        ("State", _state(status)),
+        ("State", state_words(status)),
         ("Epoch", str(status.epoch)),
     ]
     if status.job:
         rows.append(("Labeling job", status.job.resource_id))
-    rows.append(("Running", _running(status.running)))
+    rows.append(("Running", running_words(status.running)))
     if status.interrupted and not status.running:
         rows.append(("Interrupted", f"{status.interrupted}; it is finished or undone by itself"))
     if why := status.attention:
@@ -131,12 +134,18 @@ def status_table(status: ProjectStatus) -> Table:
     return grid(rows)
 
 
-def statuses_table(statuses: Sequence[ProjectStatus]) -> Table:
+def statuses_table(statuses: Sequence[ProjectStatus | ProjectSummary]) -> Table:
     """One line for each project."""
     table = with_columns("Project", "State", "Epoch", "Labeling job", "Running")
     for status in statuses:
         job = status.job.name if status.job else "-"
-        cells = (status.project.name, _state(status), str(status.epoch), job, _running(status.running))
+        cells = (
+            status.project.name,
+            state_words(status),
+            str(status.epoch),
+            job,
+            running_words(status.running),
+        )
         table.add_row(*map(escape, cells))
     return table
 

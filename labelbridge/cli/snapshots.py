@@ -4,7 +4,6 @@ Prevents the question "what did we train on?" from needing a worker, or two file
 side by side: snapshots are named by content, and everything here works with no server but Blob.
 """
 
-import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from labelbridge.cli import convert as files
+from labelbridge.cli.command import command
+from labelbridge.cli.conduct import project_of, run
 from labelbridge.cli.convert import PIPE, WriteName
 from labelbridge.cli.options import OutputOption, ProjectArg, ResourceOption
 from labelbridge.cli.output import OutputFormat, done, emit, reporting, say
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from labelbridge.model import ProjectRef
     from labelbridge.settings import Settings
 
+NAME = "snapshots"
+
 app = typer.Typer(
-    no_args_is_help=True, help="List, show, compare and export a project's snapshots of labels."
+    name=NAME,
+    no_args_is_help=True,
+    help="List, show, compare and export a project's snapshots of labels.",
 )
 
 SnapshotArg = Annotated[
@@ -37,7 +42,7 @@ SnapshotArg = Annotated[
 ]
 
 
-@app.command("list")
+@command(app, "list")
 def list_(
     project: ProjectArg,
     language_resource: ResourceOption = None,
@@ -47,12 +52,12 @@ def list_(
     from labelbridge import _offline
 
     with reporting(output):
-        settings, ref = _project(project, language_resource)
-        found = asyncio.run(_offline.snapshots(settings, ref))
+        settings, ref = project_of(project, language_resource)
+        found = run(_offline.snapshots(settings, ref))
         emit([_plain(one) for one in found], _list_table(found), output)
 
 
-@app.command()
+@command(app)
 def latest(
     project: ProjectArg,
     language_resource: ResourceOption = None,
@@ -62,8 +67,8 @@ def latest(
     from labelbridge.cli.present import grid
 
     with reporting(output):
-        settings, ref = _project(project, language_resource)
-        found = asyncio.run(_latest(settings, ref))
+        settings, ref = project_of(project, language_resource)
+        found = run(_latest(settings, ref))
         if found is None:
             raise LabelbridgeError("snapshot_unknown", f"No labels of {ref.name} were carried yet.")
         plain = found.model_dump(mode="json")
@@ -77,7 +82,7 @@ async def _latest(settings: "Settings", project: "ProjectRef") -> "LatestLabels 
         return await opened.markers.read(project)
 
 
-@app.command()
+@command(app)
 def show(
     project: ProjectArg,
     snapshot: SnapshotArg,
@@ -88,12 +93,12 @@ def show(
     from labelbridge import _offline
 
     with reporting(output):
-        settings, ref = _project(project, language_resource)
-        found = asyncio.run(_offline.manifest(settings, ref, snapshot))
+        settings, ref = project_of(project, language_resource)
+        found = run(_offline.manifest(settings, ref, snapshot))
         emit(_plain(found), _manifest_table(found), output)
 
 
-@app.command()
+@command(app)
 def diff(
     project: ProjectArg,
     before: Annotated[str, typer.Argument(metavar="A", help="The earlier snapshot.", show_default=False)],
@@ -108,7 +113,7 @@ def diff(
     from labelbridge.labels.snapshot import stored_rows
 
     with reporting(output), ExitStack() as stack:
-        settings, ref = _project(project, language_resource)
+        settings, ref = project_of(project, language_resource)
         old, new = (stack.enter_context(_fetched(settings, ref, one)) for one in (before, after))
         found = compare.diff(stored_rows(old), stored_rows(new))
         emit(msgspec.to_builtins(found), _diff_table(found), output)
@@ -118,7 +123,7 @@ def diff(
         )
 
 
-@app.command()
+@command(app)
 def export(
     project: ProjectArg,
     snapshot: SnapshotArg,
@@ -140,7 +145,7 @@ def export(
 ) -> None:
     """Write a snapshot in another format. The report goes to stdout, or to stderr if OUT does."""
     with reporting(output):
-        settings, ref = _project(project, language_resource)
+        settings, ref = project_of(project, language_resource)
         wanted = files._target_format(to, target)
         side = Path("snapshot.quarantine.jsonl" if target == PIPE else f"{target}.quarantine.jsonl")
         report = _export(settings, ref, snapshot, target, wanted, side, documents, allow_lossy)
@@ -180,20 +185,10 @@ def _export(
         return engine.convert(Source(f"snapshot {snapshot}", file=file), out, conversion, quarantine=aside)
 
 
-def _project(name: str, language_resource: str | None) -> "tuple[Settings, ProjectRef]":
-    from labelbridge._submit import reference
-    from labelbridge.cli.conduct import load_settings
-
-    settings = load_settings(language_resource)
-    if settings.language_resource is None:
-        raise LabelbridgeError("settings_invalid", "language_resource: needed to find a project by its name")
-    return settings, reference(settings.language_resource, name)
-
-
 def _fetched(settings: "Settings", project: "ProjectRef", snapshot: str) -> BinaryIO:
     from labelbridge import _offline
 
-    return asyncio.run(_offline.snapshot(settings, project, snapshot))
+    return run(_offline.snapshot(settings, project, snapshot))
 
 
 def _place(settings: "Settings", project: "ProjectRef") -> "tuple[Target, str]":
@@ -201,7 +196,7 @@ def _place(settings: "Settings", project: "ProjectRef") -> "tuple[Target, str]":
     from labelbridge import _offline
     from labelbridge.labels.convert import Target
 
-    found, container = asyncio.run(_offline.documents(settings, project))
+    found, container = run(_offline.documents(settings, project))
     return Target(project=project.name, container=found.container, language=found.language), container
 
 

@@ -67,13 +67,16 @@ class LiveView:
 
     def show(self, progress: Progress) -> None:
         """Redraw the timeline."""
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for step in progress.steps:
-            mark, style = _MARKS[step.state]
-            table.add_row(
-                Text(mark, style), Text(step.name, style), Text(_took(step), "dim"), Text(step.note)
-            )
-        self._live.update(Group(Text(f"{progress.kind.value} {progress.operation_id}", "bold"), table))
+        self._live.update(timeline(progress))
+
+
+def timeline(progress: Progress) -> Group:
+    """The steps of an operation, one line each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for step in progress.steps:
+        mark, style = _MARKS[step.state]
+        table.add_row(Text(mark, style), Text(step.name, style), Text(_took(step), "dim"), Text(step.note))
+    return Group(Text(f"{progress.kind.value} {progress.operation_id}", "bold"), table)
 
 
 def _suffix(step: StepProgress) -> str:

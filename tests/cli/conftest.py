@@ -21,9 +21,10 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def operator(stack: Stack) -> dict[str, str]:
-    """The environment of an operator of the stack."""
-    return os.environ | stack.environment("operator")
+def operator(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an operator of the stack; what commands note for completion stays among the tests."""
+    own = {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+    return os.environ | stack.environment("operator") | own
 
 
 @pytest.fixture(scope="session")

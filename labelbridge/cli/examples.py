@@ -1,0 +1,89 @@
+"""Examples of each command, shown below its `--help`; a test holds that each has some and that they parse."""
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "doctor": (
+        "labelbridge doctor tickets",
+        "labelbridge doctor tickets --for connect --job tickets-labeling",
+        "labelbridge doctor tickets --output report > ticket.md",
+    ),
+    "connect": (
+        "labelbridge connect tickets --job tickets-labeling --dry-run",
+        "labelbridge connect tickets --job tickets-labeling --confirm tickets",
+    ),
+    "switch": (
+        "labelbridge switch tickets --to azureml",
+        "labelbridge switch tickets --to language --policy refuse --timeout 30m",
+    ),
+    "sync": (
+        "labelbridge sync tickets",
+        "labelbridge sync tickets --key nightly-2026-03-01 --query snapshot.id",
+    ),
+    "train": (
+        "labelbridge train tickets --model v2",
+        "labelbridge train tickets --model v2 --labels as-is --deploy production",
+    ),
+    "import": (
+        "labelbridge import tickets --file e.jsonl --account a --container c --kind entities --language en-us",
+    ),
+    "disconnect": (
+        "labelbridge disconnect tickets --sync --dry-run",
+        "labelbridge disconnect tickets --discard-labels --confirm tickets",
+    ),
+    "status": (
+        "labelbridge status",
+        "labelbridge status tickets --query active",
+        'labelbridge status --query "[?connected].{project: project.name, active: active}"',
+    ),
+    "history": (
+        "labelbridge history tickets --since 7d",
+        "labelbridge history tickets --limit 0 --output json",
+        "labelbridge history tickets --query \"[?outcome!='committed'].operation_id\"",
+    ),
+    "wait": (
+        "labelbridge wait tickets 000042-switch-1a2b3c4d",
+        "labelbridge wait tickets --for synced --timeout 30m",
+        "labelbridge wait tickets --for active=azureml && start-labeling.sh",
+    ),
+    "watch": (
+        "labelbridge watch",
+        "labelbridge watch tickets",
+        "labelbridge watch tickets --output json | jq -c 'select(.event == \"ended\")'",
+    ),
+    "cancel": ("labelbridge cancel tickets",),
+    "reconcile": (
+        "labelbridge reconcile tickets",
+        "labelbridge reconcile --all --dry-run --output json",
+    ),
+    "policy": (
+        "labelbridge policy tickets",
+        'labelbridge policy tickets --auto-sync "every 15 min"',
+    ),
+    "convert": (
+        "labelbridge convert export.jsonl project.json --documents ./documents",
+        "labelbridge convert project.json - --to csv | head",
+    ),
+    "worker": ("LABELBRIDGE_LOG_FORMAT=json labelbridge worker",),
+    "console": ("labelbridge console",),
+    "dev": ("labelbridge dev", "labelbridge dev --data ./my-project --workers 2"),
+    "completion": (
+        "source <(labelbridge completion bash)",
+        "labelbridge completion zsh > ~/.zfunc/_labelbridge",
+        "labelbridge completion fish > ~/.config/fish/completions/labelbridge.fish",
+    ),
+    "snapshots list": (
+        "labelbridge snapshots list tickets",
+        "labelbridge snapshots list tickets --query '[-1].id'",
+    ),
+    "snapshots latest": ("labelbridge snapshots latest tickets --output json",),
+    "snapshots show": ("labelbridge snapshots show tickets 9f2c",),
+    "snapshots diff": ("labelbridge snapshots diff tickets 9f2c 41ab --output json",),
+    "snapshots export": ("labelbridge snapshots export tickets 9f2c labels.conll --to conll",),
+    "events tail": (
+        "labelbridge events tail --follow",
+        "labelbridge events tail --from 0 --output json",
+        "labelbridge events tail --follow --query \"data.project.name == 'tickets' && type || null\"",
+    ),
+    "events replay": ("labelbridge events replay --to warehouse --from 0",),
+    "events test": ("labelbridge events test warehouse",),
+    "events subscribers": ("labelbridge events subscribers", "labelbridge events subscribers warehouse"),
+}
