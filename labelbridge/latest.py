@@ -10,7 +10,6 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from labelbridge.azure.blobs import Blobs
-from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Model, ProjectRef, Side
 from labelbridge.stored import segment, snapshot_name
 
@@ -63,17 +62,9 @@ class Markers:
             standing, etag = await self._read(project)
             if standing is not None and standing.order >= latest.order:
                 return standing
-            if etag is None:
-                if await self._blobs.create(self._container, name, data) is not None:
-                    return latest
-                continue
-            try:
-                await self._blobs.replace(self._container, name, data, etag)
-            except LabelbridgeError as error:
-                if error.code != "record_conflict":
-                    raise
-                continue  # somebody else, or our own write whose answer was lost: the next look tells
-            return latest
+            if await self._blobs.swap(self._container, name, data, etag):
+                return latest
+            # Somebody else, or our own write whose answer was lost: the next look tells.
 
     async def _read(self, project: ProjectRef) -> tuple[LatestLabels | None, str | None]:
         """The marker and the ETag that the next write must match; one that is no marker is replaced."""

@@ -164,6 +164,21 @@ class Blobs:
                 return None
             return _etag(written["etag"])
 
+    async def swap(self, container: str, name: str, data: bytes, etag: str | None) -> bool:
+        """Create a blob (`etag` None) or replace the one that has `etag`; False if another was first.
+
+        After False that other may be our own write whose answer was lost: read it back.
+        """
+        if etag is None:
+            return await self.create(container, name, data) is not None
+        try:
+            await self.replace(container, name, data, etag)
+        except LabelbridgeError as error:
+            if error.code != "record_conflict":
+                raise
+            return False
+        return True
+
     async def replace(
         self,
         container: str,

@@ -112,17 +112,8 @@ class Policies:
             standing, etag = await self._read(name)
             if standing == policy:
                 return policy
-            if etag is None:
-                if await self._blobs.create(self._container, name, data) is not None:
-                    return policy
-                continue
-            try:
-                await self._blobs.replace(self._container, name, data, etag)
-            except LabelbridgeError as error:
-                if error.code != "record_conflict":
-                    raise
-                continue
-            return policy
+            if await self._blobs.swap(self._container, name, data, etag):
+                return policy
 
     async def all(self) -> tuple[Policy, ...]:
         """Every policy that was set and is not `off`."""

@@ -43,7 +43,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
-    """All changes, and how many of each kind; `same` counts documents without any."""
+    """How many changes of each kind, and the changes that were kept; `same` counts documents without any."""
 
     added: int
     removed: int
@@ -103,24 +103,41 @@ def _more(one: tuple[_Label, ...], other: tuple[_Label, ...]) -> tuple[_Label, .
     return tuple(sorted((Counter(one) - Counter(other)).elements()))
 
 
-def diff(before: Iterable[LabeledDocument], after: Iterable[LabeledDocument]) -> Diff:
-    """All changes at once; memory grows with what differs, not with the snapshots."""
-    found: list[Change] = []
-    same = 0
+def diff(
+    before: Iterable[LabeledDocument],
+    after: Iterable[LabeledDocument],
+    *,
+    past: str | None = None,
+    most: int | None = None,
+) -> Diff:
+    """Count every change and keep those asked for; memory grows with what is kept, not with the snapshots.
+
+    Args:
+        before: rows sorted by document, as a snapshot has them.
+        after: the same, later.
+        past: only changes of documents that sort after this one are kept.
+        most: at most so many changes are kept, the first ones; all if None.
+    """
+    counts = dict.fromkeys(Status, 0)
+    same = added = removed = 0
+    kept: list[Change] = []
     for change in changes(before, after):
         if change is None:
             same += 1
-        else:
-            found.append(change)
-    counts = Counter(change.status for change in found)
+            continue
+        counts[change.status] += 1
+        added += len(change.spans_added) + len(change.classes_added)
+        removed += len(change.spans_removed) + len(change.classes_removed)
+        if (past is None or change.document > past) and (most is None or len(kept) < most):
+            kept.append(change)
     return Diff(
         added=counts[Status.ADDED],
         removed=counts[Status.REMOVED],
         changed=counts[Status.CHANGED],
         same=same,
-        labels_added=sum(len(c.spans_added) + len(c.classes_added) for c in found),
-        labels_removed=sum(len(c.spans_removed) + len(c.classes_removed) for c in found),
-        changes=tuple(found),
+        labels_added=added,
+        labels_removed=removed,
+        changes=tuple(kept),
     )
 
 

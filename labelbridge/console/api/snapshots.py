@@ -12,7 +12,8 @@ from labelbridge.console.api.context import Project, Reads, about_project
 from labelbridge.console.api.paging import PAGE, Cursor, Limit, cursor_of, last_of
 from labelbridge.console.deps import Reading
 from labelbridge.errors import LabelbridgeError
-from labelbridge.labels.diff import Change, Status, changes
+from labelbridge.labels import diff as compare
+from labelbridge.labels.diff import Change
 from labelbridge.labels.manifest import Manifest
 from labelbridge.labels.snapshot import stored_rows
 
@@ -112,26 +113,15 @@ async def diff(
 
 def _compared(old: BinaryIO, new: BinaryIO, after: str | None, limit: int) -> DiffPage:
     """Count everything, keep one page: memory does not grow with what differs."""
-    counts = dict.fromkeys(Status, 0)
-    same = labels_added = labels_removed = 0
-    kept: list[Change] = []
-    for change in changes(stored_rows(old), stored_rows(new)):
-        if change is None:
-            same += 1
-            continue
-        counts[change.status] += 1
-        labels_added += len(change.spans_added) + len(change.classes_added)
-        labels_removed += len(change.spans_removed) + len(change.classes_removed)
-        if (after is None or change.document > after) and len(kept) <= limit:
-            kept.append(change)
-    shown = tuple(kept[:limit])
+    found = compare.diff(stored_rows(old), stored_rows(new), past=after, most=limit + 1)
+    shown = found.changes[:limit]
     return DiffPage(
-        added=counts[Status.ADDED],
-        removed=counts[Status.REMOVED],
-        changed=counts[Status.CHANGED],
-        same=same,
-        labels_added=labels_added,
-        labels_removed=labels_removed,
+        added=found.added,
+        removed=found.removed,
+        changed=found.changed,
+        same=found.same,
+        labels_added=found.labels_added,
+        labels_removed=found.labels_removed,
         items=shown,
-        next=cursor_of(shown[-1].document) if len(kept) > limit else None,
+        next=cursor_of(shown[-1].document) if len(found.changes) > limit else None,
     )

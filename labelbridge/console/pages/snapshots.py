@@ -10,7 +10,8 @@ from labelbridge.console.pages.context import shared_of
 from labelbridge.console.pages.project import Project, Reader
 from labelbridge.console.pages.render import page
 from labelbridge.console.reading import Reading
-from labelbridge.labels.diff import Change, Diff, Status, changes
+from labelbridge.labels import diff as compare
+from labelbridge.labels.diff import Diff
 from labelbridge.labels.snapshot import stored_rows
 from labelbridge.model import ProjectRef
 
@@ -71,26 +72,6 @@ async def compared(reading: Reading, ref: ProjectRef, before: str, after: str) -
     with await reading.snapshot(ref, before) as old, await reading.snapshot(ref, after) as new:
 
         def count() -> Diff:
-            kinds = dict.fromkeys(Status, 0)
-            same = added = removed = 0
-            shown: list[Change] = []
-            for change in changes(stored_rows(old), stored_rows(new)):
-                if change is None:
-                    same += 1
-                    continue
-                kinds[change.status] += 1
-                added += len(change.spans_added) + len(change.classes_added)
-                removed += len(change.spans_removed) + len(change.classes_removed)
-                if len(shown) < SHOWN_CHANGES:
-                    shown.append(change)
-            return Diff(
-                added=kinds[Status.ADDED],
-                removed=kinds[Status.REMOVED],
-                changed=kinds[Status.CHANGED],
-                same=same,
-                labels_added=added,
-                labels_removed=removed,
-                changes=tuple(shown),
-            )
+            return compare.diff(stored_rows(old), stored_rows(new), most=SHOWN_CHANGES)
 
         return await in_thread(count)
