@@ -51,6 +51,8 @@ from labelbridge.model import (
 from labelbridge.settings import Settings
 
 Timeout = timedelta | float | None
+ACCEPT_TIMEOUT = 60.0
+"""Seconds in which a worker that is up accepts a request even when the machine is very busy."""
 
 
 class Labelbridge:
@@ -106,7 +108,7 @@ class Labelbridge:
         *,
         key: str | None = None,
         wait_for_roles: timedelta = timedelta(0),
-        accept_timeout: Timeout = 60.0,
+        accept_timeout: Timeout = ACCEPT_TIMEOUT,
     ) -> OperationHandle:
         """Submit a request; returns once the project's entity has accepted it.
 
@@ -140,6 +142,14 @@ class Labelbridge:
         )
         return OperationHandle(self.client, ref, accepted)
 
+    async def _run(
+        self, project: str | ProjectRef, request: Request, key: str | None, timeout: Timeout
+    ) -> OperationResult:
+        """Start and wait; a caller who has longer than usual may wait that long for the acceptance, too."""
+        patience = max(ACCEPT_TIMEOUT, _seconds(timeout) or 0.0)
+        handle = await self.start(project, request, key=key, accept_timeout=patience)
+        return await handle.result(timeout)
+
     async def switch(
         self,
         project: str | ProjectRef,
@@ -156,7 +166,7 @@ class Labelbridge:
         `policy`, `split` and `test_percent` concern the way back to Language: see `SwitchRequest`.
         """
         request = _submit.noun(SwitchRequest, to=to, policy=policy, split=split, test_percent=test_percent)
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     async def sync(
         self,
@@ -176,8 +186,7 @@ class Labelbridge:
         request = _submit.noun(
             SyncRequest, merge=merge, policy=policy, split=split, test_percent=test_percent
         )
-        handle = await self.start(project, request, key=key)
-        result = await handle.result(timeout)
+        result = await self._run(project, request, key, timeout)
         if result.snapshot is None:
             raise LabelbridgeError("read_back_differs", "The sync named no snapshot.")
         return result.snapshot
@@ -203,7 +212,7 @@ class Labelbridge:
             train_percent=train_percent,
             split=split,
         )
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     async def connect_project(
         self,
@@ -220,7 +229,7 @@ class Labelbridge:
         request = _submit.noun(
             ConnectRequest, job=self.job(job), datastore=datastore, instructions=instructions, vendor=vendor
         )
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     async def disconnect(
         self,
@@ -233,7 +242,7 @@ class Labelbridge:
     ) -> OperationResult:
         """End the connection, for ever. With Azure ML active say what becomes of its labels."""
         request = _submit.noun(DisconnectRequest, labels=labels, policy=policy)
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     async def reconcile(
         self,
@@ -248,7 +257,7 @@ class Labelbridge:
         `close` puts right all that can be, `report` changes nothing, None leaves it to the worker's settings.
         """
         request = _submit.noun(ReconcileRequest, policy=policy)
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     async def import_labels(
         self,
@@ -259,7 +268,7 @@ class Labelbridge:
         timeout: Timeout = None,
     ) -> OperationResult:
         """Make a new project from an Azure ML JSONL file."""
-        return await (await self.start(project, request, key=key)).result(timeout)
+        return await self._run(project, request, key, timeout)
 
     def job(self, job: str | JobRef) -> JobRef:
         """A labeling job by name in the workspace of the settings, or by full reference."""

@@ -1,11 +1,13 @@
 """A labeler's hands: marking text by keys alone, or with the mouse."""
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
 def mark_by_keyboard(page: Page, *, line: int, words: int, number: int) -> None:
     """Select the first words of a line by keys alone and mark them."""
-    page.get_by_role("textbox", name="Text of").focus()
+    box = page.get_by_role("textbox", name="Text of")
+    expect(box).not_to_be_empty()  # as below
+    box.focus()
     page.keyboard.press("Control+Home")
     for _ in range(line):
         page.keyboard.press("ArrowDown")
@@ -18,6 +20,7 @@ def mark_by_keyboard(page: Page, *, line: int, words: int, number: int) -> None:
 def mark_by_mouse(page: Page, word: str, category: str) -> None:
     """Double-click a word and press the category's button."""
     box = page.get_by_role("textbox", name="Text of")
+    expect(box).to_contain_text(word)  # the page shows its frame before it has the document
     place = box.evaluate(
         """(text, word) => {
             const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
