@@ -1,6 +1,7 @@
 """A handle to one operation, and how its failure becomes a `LabelbridgeError`."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 from pydantic import ValidationError
@@ -37,10 +38,11 @@ PASSING = frozenset(
     }
 )
 """Answers after which nothing is known, or an entity was just ending: the same call is made again."""
-_NOT_STARTED_PAUSE = 0.25
-"""An accepted operation that waits its turn has no workflow yet; it is looked for this often (s)."""
-_LOOKS = 40
-"""Looks (ten seconds) after which its entity is asked whether it knows the operation at all."""
+_NOT_STARTED_PAUSES = (0.1, 0.25, 0.5, 1.0)
+"""An accepted operation that waits its turn has no workflow yet; it is looked for this often (s), by chance
+a little sooner: a thousand may look for one."""
+_LOOKS = 12
+"""Looks (about ten seconds) after which its entity is asked whether it knows the operation at all."""
 
 
 def as_error(cause: BaseException | None) -> LabelbridgeError:
@@ -123,7 +125,8 @@ class OperationHandle:
                     f"{self.operation_id} neither waits nor runs, and Temporal does not remember it.",
                     data={"operation_id": self.operation_id},
                 )
-            await asyncio.sleep(_NOT_STARTED_PAUSE)
+            longest = _NOT_STARTED_PAUSES[max(looks, 1) - 1 if looks < len(_NOT_STARTED_PAUSES) else -1]
+            await asyncio.sleep(random.uniform(longest * 0.75, longest))  # noqa: S311
 
     async def _is_lost(self) -> bool:
         """True if the project's entity knows nothing of an operation that has no workflow.

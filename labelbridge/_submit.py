@@ -1,9 +1,21 @@
-"""How a request reaches a project's entity, exactly once, whatever happens in between."""
+"""How a request reaches a project's entity, exactly once, whatever happens in between.
+
+Prevents three failures: a request that is lost or run twice, and many callers who keep each other from
+being heard. Temporal lets ten Updates be in flight for a workflow, and one too many aborts the others:
+sixty callers who only repeated theirs were measured to stop an entity for minutes. So a process sends a
+few at a time, and who meets the limit leaves the request as a signal and asks for its outcome by query;
+neither counts.
+"""
 
 import asyncio
+import itertools
+import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from pydantic import ValidationError
 from temporalio.client import (
@@ -23,13 +35,20 @@ from labelbridge import names
 from labelbridge._handle import PASSING, as_error
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Accepted, JobRef, Model, ProjectRef, ProjectStatus, Submission
-from labelbridge.model.steps import EntityState
+from labelbridge.model.steps import EntityState, LedgerEntry
 
 N = TypeVar("N", bound=Model)
 
 _ATTEMPT = timedelta(seconds=5)
 """How long one attempt waits for a worker's answer before the request is also left as a signal."""
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+_PLACES = 4
+"""Updates and queries that one process has in flight for a project: several processes stay below the
+server's ten Updates, and its buffer of queries is smaller still."""
+_LOOKS = 5
+"""Times that the outcome of a request that was left as a signal is looked for between two Updates."""
+_BUSY = frozenset({RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED})
+"""Too many Updates, or one aborted because of them."""
 _MOST_REFUSALS = 10
 """Refusals by an operation that has ended, before the caller is told of one: the entity learns of an end
 within seconds, but a refusal that it remembers (of a request that was left as a signal) stays."""
@@ -74,30 +93,150 @@ async def submit(
     runs it once.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
+    updates = _Updates(client, task_queue, project, submission)
     signalled = False
-    attempt = refusals = 0
-    while True:
+    for attempt in itertools.count():
+        if accepted := await updates.ask():
+            return accepted
+        if updates.unheard:
+            signalled = signalled or await _signal(client, task_queue, project, submission)
+        if signalled and (answer := await _outcome(client, project, submission, deadline)):
+            return _accepted(answer)
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        await _pause(attempt)
+    raise LabelbridgeError(
+        "no_worker" if signalled else "temporal_unreachable", data={"key": submission.request_id}
+    )
+
+
+class _Updates:
+    """A submission as an Update, asked again and again under ids that the server takes for the same."""
+
+    def __init__(self, client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> None:
+        self._client, self._task_queue = client, task_queue
+        self._project, self._submission = project, submission
+        self._places = _places_of(client, project)
+        self._refusals = 0
+        self.unheard = False
+        """The last Update reached no worker, as far as anybody knows."""
+
+    async def ask(self) -> Accepted | None:
+        """The answer, or None if there was none; a refusal is raised."""
         try:
-            return await _update(client, task_queue, project, submission, refusals)
+            answer = await self._ask()
+        finally:
+            self._places.unheard = self.unheard
+        return answer
+
+    async def _ask(self) -> Accepted | None:
+        self.unheard = False
+        try:
+            async with self._places.one():
+                return await self._update()
         except WorkflowUpdateFailedError as error:
             if not _is_closing(error):
                 refusal = as_error(error.cause)
-                if refusals >= _MOST_REFUSALS or not await _is_over(client, refusal):
+                if self._refusals >= _MOST_REFUSALS or not await _is_over(self._client, refusal):
                     raise refusal from error
-                refusals += 1
+                self._refusals += 1
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if (task := asyncio.current_task()) and task.cancelling():  # the SDK says both with one error
                 raise asyncio.CancelledError from None
-            signalled = signalled or await _signal(client, task_queue, project, submission)
+            self.unheard = True
+        except TimeoutError:
+            self.unheard = True
         except RPCError as error:
             if error.status not in PASSING:
                 raise LabelbridgeError("temporal_unreachable", str(error)) from error
-        if deadline is not None and time.monotonic() > deadline:
-            raise LabelbridgeError(
-                "no_worker" if signalled else "temporal_unreachable", data={"key": submission.request_id}
-            )
-        await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-        attempt += 1
+            self.unheard = error.status in _BUSY
+        return None
+
+    async def _update(self) -> Accepted:
+        """One Update. The server keeps a refusal by its id, so what is asked again after one has another id."""
+        submission, refusals = self._submission, self._refusals
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            names.ENTITY_WORKFLOW,
+            EntityState(project=self._project),
+            id=self._project.workflow_id,
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            result_type=type(None),
+        )
+        accepted: Accepted = await self._client.execute_update_with_start_workflow(
+            names.SUBMIT,
+            submission,
+            start_workflow_operation=start,
+            # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
+            id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
+            result_type=Accepted,
+            rpc_timeout=_ATTEMPT,
+        )
+        return accepted
+
+
+class _Places:
+    """What this process has in flight for one project."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_PLACES)
+        self.unheard = False
+        """The last Update of anybody reached no worker: nobody need wait for a place to learn the same."""
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """A place; `TimeoutError` if none comes free because no worker answers."""
+        while True:
+            try:
+                async with asyncio.timeout(_ATTEMPT.total_seconds()):
+                    await self._free.acquire()
+                break
+            except TimeoutError:
+                if self.unheard:
+                    raise
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+_places: WeakKeyDictionary[Client, dict[str, _Places]] = WeakKeyDictionary()
+
+
+def _places_of(client: Client, project: ProjectRef) -> _Places:
+    return _places.setdefault(client, {}).setdefault(project.key, _Places())
+
+
+async def _outcome(
+    client: Client, project: ProjectRef, submission: Submission, deadline: float | None
+) -> LedgerEntry | None:
+    """What the entity answered to a submission that was left as a signal; None if nobody can say yet."""
+    entity = client.get_workflow_handle(project.workflow_id)
+    for look in range(_LOOKS):
+        try:
+            async with _places_of(client, project).one():
+                seen: LedgerEntry | None = await entity.query(
+                    names.OUTCOME, submission, result_type=LedgerEntry, rpc_timeout=_ATTEMPT
+                )
+        except (RPCError, WorkflowQueryRejectedError, WorkflowQueryFailedError, TimeoutError):
+            return None
+        if seen is not None or (deadline is not None and time.monotonic() > deadline):
+            return seen
+        await _pause(look + 2)
+    return None
+
+
+def _accepted(answer: LedgerEntry) -> Accepted:
+    if answer.refused:
+        raise LabelbridgeError.from_info(answer.refused)
+    assert answer.accepted
+    return answer.accepted
+
+
+async def _pause(attempt: int) -> None:
+    """Wait, longer at each attempt; by chance, so that many callers do not come back all at once."""
+    longest = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+    await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311
 
 
 async def syncs_begun(client: Client, project: ProjectRef) -> int | None:
@@ -146,30 +285,6 @@ async def _has_ended(client: Client, workflow_id: str | None) -> bool:
     except RPCError:
         return False
     return description.status is not WorkflowExecutionStatus.RUNNING
-
-
-async def _update(
-    client: Client, task_queue: str, project: ProjectRef, submission: Submission, refusals: int
-) -> Accepted:
-    """One Update. The server keeps a refusal by its id, so what is asked again after one has another id."""
-    start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        names.ENTITY_WORKFLOW,
-        EntityState(project=project),
-        id=project.workflow_id,
-        task_queue=task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        result_type=type(None),
-    )
-    accepted: Accepted = await client.execute_update_with_start_workflow(
-        names.SUBMIT,
-        submission,
-        start_workflow_operation=start,
-        # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
-        id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
-        result_type=Accepted,
-        rpc_timeout=_ATTEMPT,
-    )
-    return accepted
 
 
 async def _signal(client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> bool:

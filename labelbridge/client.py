@@ -20,8 +20,10 @@ from temporalio.service import RPCError
 
 from labelbridge import _submit, names
 from labelbridge._handle import OperationHandle, failure
+from labelbridge._sharing import Sharing
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
+    Accepted,
     Actor,
     AuditEntry,
     BlobRef,
@@ -63,6 +65,7 @@ class Labelbridge:
         self.client = client
         self.settings = settings
         self._actor = actor
+        self._syncs: Sharing[Accepted] = Sharing()
 
     @classmethod
     @asynccontextmanager
@@ -116,7 +119,8 @@ class Labelbridge:
             project: name or reference.
             request: what to do.
             key: idempotency key: the same key never starts a second operation (the project
-                remembers the last 500); random if None.
+                remembers the last 500); random if None, and callers of one process who ask for the
+                same sync at the same time then share one.
             wait_for_roles: how long the preflight may wait for a role assignment.
             accept_timeout: how long to wait for the answer. When it ends, the request stays with
                 the server and runs once a worker is up; `no_worker` says so, and the same key
@@ -126,21 +130,28 @@ class Labelbridge:
             LabelbridgeError: the refusal, `no_worker` or `temporal_unreachable`.
         """
         ref = self.project(project)
-        # Read first: what begins after this moment is fresh enough for this caller.
-        begun = await _submit.syncs_begun(self.client, ref) if isinstance(request, SyncRequest) else None
-        submission = _submit.noun(
-            Submission,
-            request_id=key or uuid4().hex,
-            actor=await self.actor(),
-            submitted_at=datetime.now(UTC),
-            wait_for_roles=wait_for_roles,
-            syncs_begun=begun,
-            request=request,
-        )
-        accepted = await _submit.submit(
-            self.client, self.settings.temporal.task_queue, ref, submission, _seconds(accept_timeout)
-        )
-        return OperationHandle(self.client, ref, accepted)
+        actor = await self.actor()
+
+        async def ask() -> Accepted:
+            # Read first: what begins after this moment is fresh enough for this caller.
+            is_sync = isinstance(request, SyncRequest)
+            begun = await _submit.syncs_begun(self.client, ref) if is_sync else None
+            submission = _submit.noun(
+                Submission,
+                request_id=key or uuid4().hex,
+                actor=actor,
+                submitted_at=datetime.now(UTC),
+                wait_for_roles=wait_for_roles,
+                syncs_begun=begun,
+                request=request,
+            )
+            queue, patience = self.settings.temporal.task_queue, _seconds(accept_timeout)
+            return await _submit.submit(self.client, queue, ref, submission, patience)
+
+        if isinstance(request, SyncRequest) and key is None:
+            same = (ref.key, request.model_dump_json(), wait_for_roles, _seconds(accept_timeout))
+            return OperationHandle(self.client, ref, await self._syncs.ask(same, ask))
+        return OperationHandle(self.client, ref, await ask())
 
     async def _run(
         self, project: str | ProjectRef, request: Request, key: str | None, timeout: Timeout

@@ -3,6 +3,8 @@
 ENTITY_WORKFLOW = "labelbridge.project"
 SUBMIT = "submit"
 SUBMIT_LATER = "submit_later"
+OUTCOME = "outcome"
+"""Query of the entity: what a request was answered."""
 STATUS = "status"
 PROGRESS = "progress"
 PREFLIGHT_WORKFLOW = "labelbridge.preflight"

@@ -35,11 +35,10 @@ from labelbridge.model import (
     WaitingOperation,
 )
 from labelbridge.model.steps import Attention, ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
+from workflows import _ledger
 from workflows._errors import as_failure, as_info, is_final
 from workflows._syncs import BegunSyncs
 
-LEDGER_LIMIT = 500
-"""Request ids remembered through continue-as-new. Repeating an older one would run it again."""
 _QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=5))
 _LOOK_TIMEOUT = timedelta(seconds=20)
 """A caller waits for this look, so it gives up early and says so."""
@@ -63,7 +62,7 @@ class ProjectWorkflow:
     def __init__(self, state: EntityState) -> None:
         self.project = state.project
         self.queue = list(state.queue)
-        self.ledger = dict(state.ledger)
+        self.ledger = _ledger.Ledger(state.ledger)
         self.next_number = state.next_number
         self.syncs = BegunSyncs(state.syncs_begun, state.recent_syncs)
         self.continue_after = state.continue_after
@@ -134,7 +133,7 @@ class ProjectWorkflow:
         async with self.lock:
             entry = await self._admit(submission, remember_refusal=True)
         if entry.refused and submission.request_id not in self.ledger and not _is_ours(submission):
-            self.later = [*self.later, submission][-LEDGER_LIMIT:]
+            self.later = [*self.later, submission][-_ledger.LIMIT :]
 
     @workflow.signal(name=names.ATTENTION)
     def heed(self, attention: Attention) -> None:
@@ -148,12 +147,16 @@ class ProjectWorkflow:
         """The project's status, with what runs and what waits."""
         return self._status_now()
 
+    @workflow.query(name=names.OUTCOME)
+    def answer_outcome(self, submission: Submission) -> LedgerEntry | None:
+        """What a request was answered; None if it was not heard yet, or is remembered no more."""
+        return self.ledger.known(submission)
+
     async def _admit(self, submission: Submission, *, remember_refusal: bool) -> LedgerEntry:
         """Judge a request once; the same request id always gets the same answer."""
         digest = submission.digest
-        if known := self.ledger.get(submission.request_id):
-            same = known.digest == digest
-            return known if same else LedgerEntry(refused=LabelbridgeError("key_reused").info)
+        if known := self.ledger.known(submission):
+            return known
         if self.blind:
             return LedgerEntry(refused=_unreachable(self.blind))
         try:
@@ -164,9 +167,7 @@ class ProjectWorkflow:
             # The record or Language could not be read: nothing is known, so nothing is remembered.
             return LedgerEntry(refused=_unreachable(as_info(error)))
         if (entry.accepted or remember_refusal) and not _is_ours(submission):
-            self.ledger[submission.request_id] = entry
-            while len(self.ledger) > LEDGER_LIMIT:
-                del self.ledger[next(iter(self.ledger))]
+            self.ledger.remember(submission.request_id, entry)
         return entry
 
     async def _accept(self, submission: Submission) -> Accepted:
@@ -368,7 +369,7 @@ class ProjectWorkflow:
             project=self.project,
             queue=tuple(self.queue),
             later=tuple(self.later),
-            ledger=self.ledger,
+            ledger=self.ledger.entries,
             next_number=self.next_number,
             syncs_begun=self.syncs.count,
             recent_syncs=tuple(self.syncs.recent),
