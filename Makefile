@@ -37,7 +37,7 @@ help: ## List the targets
 demo: setup ## The whole story on the local Azure; DATA=DIR runs it on your documents and labels file
 	@$(BIN)/python -m labelbridge.local.demo $(if $(DATA),--data "$(DATA)")
 
-test: setup chromium deploy-tools ## Run every test; PYTEST_ARGS are passed on
+test: setup chromium deploy-tools ## Run the tests, but for test-long, test-airflow and test-azureml; PYTEST_ARGS are passed on
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-long: setup ## Run the tests that are too long for every change; PYTEST_ARGS are passed on

@@ -163,15 +163,20 @@ class _Updates:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             result_type=type(None),
         )
-        accepted: Accepted = await self._client.execute_update_with_start_workflow(
-            names.SUBMIT,
-            submission,
-            start_workflow_operation=start,
-            # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
-            id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
-            result_type=Accepted,
-            rpc_timeout=_ATTEMPT,
-        )
+        # The SDK tells the start's handle of a failure too. Nobody awaits that one, and asyncio would complain of it.
+        told = asyncio.create_task(start.workflow_handle())
+        try:
+            accepted: Accepted = await self._client.execute_update_with_start_workflow(
+                names.SUBMIT,
+                submission,
+                start_workflow_operation=start,
+                # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
+                id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
+                result_type=Accepted,
+                rpc_timeout=_ATTEMPT,
+            )
+        finally:
+            told.cancel()
         return accepted
 
 

@@ -25,10 +25,10 @@ _MEANINGS = {
     ExitCode.REFUSED: "refused, without effect",
     ExitCode.ROLLED_BACK: "failed and put back",
     ExitCode.CANCELLED: "cancelled and undone",
-    ExitCode.STILL_RUNNING: "the operation still runs, only the waiting ended",
+    ExitCode.STILL_RUNNING: "the operation still runs or the condition is not met yet, only the waiting ended",
     ExitCode.UNREACHABLE: "a service could not be reached",
     ExitCode.FINDINGS: "doctor or --dry-run found errors, or reconcile something that differs still",
-    ExitCode.QUARANTINED: "done, but some labels are in quarantine (--allow-quarantine)",
+    ExitCode.QUARANTINED: "done, but some labels are in quarantine (operations: with --allow-quarantine)",
 }
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _MEANINGS.items()) + "."
 

@@ -45,3 +45,5 @@ def test_the_mapping_agrees_with_the_collected_facts() -> None:
     facts = json.loads(file.read_text())
     assert {code: azureml_language(code) for code in facts["supported"]} == facts["supported"]
     assert {azureml_language(code) for code in facts["unsupported"]} == {None}
+    known = json.loads(file.with_name("textdnn_supported.json").read_text())["supported"]
+    assert {azureml_language(code) for code in supported_languages()} <= known.keys()

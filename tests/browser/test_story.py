@@ -301,7 +301,7 @@ def disconnect(story: Story, page: Page) -> None:
 
 
 def look_around(story: Story) -> None:
-    """Whoever may look sees who did what, and the snapshots; every page is accessible, in the dark, too."""
+    """Whoever may look sees who did what; pages are accessible in the dark and on a narrow screen, too."""
     page = story.people.open("viewer", story.pages("history"))
     for who, what in (
         ("admin", "connect"),
@@ -317,3 +317,13 @@ def look_around(story: Story) -> None:
         assert serious_findings(page) == []
     page.goto(story.console)
     assert serious_findings(page) == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    for place in (
+        story.console,
+        *(story.pages(tab) for tab in ("labeling", "history", "snapshots", "training")),
+    ):
+        page.goto(place)
+        assert serious_findings(page) == []
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        ), place

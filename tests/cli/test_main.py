@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 from labelbridge.cli.main import EPILOG, app
 from labelbridge.errors import CATALOGUE, ExitCode
 
-COMMANDS = "doctor connect switch sync train import disconnect status cancel history wait watch completion worker dev"
+COMMANDS = (
+    "doctor connect switch sync train import disconnect status cancel history wait watch reconcile policy "
+    "convert snapshots events completion worker console dev"
+)
 run = CliRunner().invoke
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from labelbridge.errors import ExitCode
 from labelbridge.local.seed import SeededProject
+from labelbridge.local.stack import Stack
 from tests.cli.conftest import COMMAND, Run
 from tests.conftest import NewProject
+from tests.operations.rehearsal import Fault
 
 
 def data(done: subprocess.CompletedProcess[str], code: int = 0) -> Any:
@@ -96,12 +98,16 @@ def test_ctrl_c_ends_only_the_waiting(
     assert data(labelbridge("wait", name, operation, "-o", "json"))["kind"] == "connect"
 
 
-def test_a_timeout_ends_only_the_waiting_and_cancel_undoes(new_project: NewProject, labelbridge: Run) -> None:
+def test_a_timeout_ends_only_the_waiting_and_cancel_undoes(
+    stack: Stack, new_project: NewProject, labelbridge: Run
+) -> None:
     name = new_project().ref.name
-    started = labelbridge("connect", name, "--job", name, "--confirm", name, "--timeout", "1s", "-o", "json")
-    error = data(started, ExitCode.STILL_RUNNING)["error"]
-    assert error["code"] == "wait_timeout"
-    running = data(labelbridge("cancel", name, "-o", "json"))
+    connect = ("connect", name, "--job", name, "--confirm", name, "--timeout", "1s", "-o", "json")
+    # However slow the commands start, the labels do not come to rest before the cancellation.
+    with Fault(stack, f"/projects/{name}/export/jobs/", "hang", method="GET"):
+        error = data(labelbridge(*connect), ExitCode.STILL_RUNNING)["error"]
+        assert error["code"] == "wait_timeout"
+        running = data(labelbridge("cancel", name, "-o", "json"))
     ended = labelbridge("wait", name, running["operation_id"], "-o", "json")
     assert data(ended, ExitCode.CANCELLED)["error"]["code"] == "cancelled"
 

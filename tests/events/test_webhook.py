@@ -206,6 +206,11 @@ async def test_a_receiver_that_never_answers_is_given_up() -> None:
     assert attempt.why
 
 
+def test_the_waits_between_attempts_are_those_that_are_promised() -> None:
+    waits = ["0:00:05", "0:05:00", "0:30:00", "3:00:00", "1 day, 0:00:00"]  # docs/events.md, "Webhooks"
+    assert [str(wait) for wait in EventSettings().retries] == waits
+
+
 def test_a_signature_is_that_of_the_published_example() -> None:
     """Secret, id, time and signature of the example in Standard Webhooks' own documentation."""
     secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'

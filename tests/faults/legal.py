@@ -48,6 +48,8 @@ class Ideal:
     snapshots: dict[str, Labels] = field(default_factory=dict)
     models: list[dict[str, str]] = field(default_factory=list)
     trained: dict[str, Labels] = field(default_factory=dict)
+    left: dict[str, Labels] = field(default_factory=dict)
+    """What each studio held when it was last left: merges start there, whatever syncs gave Language since."""
 
     def __post_init__(self) -> None:
         self._clock = itertools.count(1)
@@ -74,6 +76,7 @@ class Ideal:
         self.jobs += 1
         self.connected = True
         self.labels[AZUREML] = {}
+        self.left[AZUREML] = {}
         operation = f"{len(self.trail)}-connect"
         self.claims.append(Claim(self._now(), self._job, self.name, operation))
         self._operate("connect", operation, [self._keep(LANGUAGE)], gates=True)
@@ -157,11 +160,14 @@ class Ideal:
         return one
 
     def _carry(self, left: str) -> list[str]:
-        """On the way to Language: both originals, and the merge, in which Azure ML's labels win."""
+        """On the way to Language: both originals, and the merge, in which wins what Azure ML changed."""
+        before = self.left.get(self.active, {})
+        self.left[self.active] = held = dict(self.snapshots[left])
         if self.active == LANGUAGE:
             return []
         original = self._keep(LANGUAGE)
-        self.labels[LANGUAGE] = {**self.labels[LANGUAGE], **self.snapshots[left]}
+        changed = {document: labels for document, labels in held.items() if before.get(document) != labels}
+        self.labels[LANGUAGE] = {**self.left[LANGUAGE], **changed}
         return [original, self._keep(LANGUAGE)]
 
     def _operate(

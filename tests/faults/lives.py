@@ -265,7 +265,7 @@ class Life:
             await self.rest(**options)
         finally:
             asked.cancel()
-        struck = struck or (strike is not None and not hand.alive)
+        struck = struck or hand.struck
         if hand.frozen and wakes:
             await self.wake(hand)
         verdict = await asyncio.to_thread(self.judge)
@@ -277,7 +277,7 @@ class Life:
         struck, current = False, hand
         while not (asked.done() and (struck or await self._is_at_rest())):
             if not current.alive or current.frozen:
-                struck = struck or current is hand
+                struck = struck or hand.struck
                 current = self.hire(**options)
             await asyncio.sleep(LOOK)
         return struck

@@ -31,6 +31,9 @@ from tests.faults.protections import PROTECTIONS, swap
 MODES = ("before", "middle", "after", "frozen early", "frozen late")
 """Killed before the activity begins; after its first request was answered; after its effect and before
 its completion is reported. Frozen before the last look at the deadline, or right after it."""
+STRUCK = b"struck: "
+"""What this process writes into its log right before it ends or freezes where it was told: it may also end
+for a reason of its own (the pause guard), which is no strike."""
 PR_SET_PDEATHSIG = 1
 _struck: ContextVar[bool] = ContextVar("struck", default=False)
 """True inside the activity that a strike in the middle of it was ordered for."""
@@ -116,6 +119,7 @@ class _Paced(ActivityInboundInterceptor):
 
 def kill() -> None:
     """End this process as a crash would."""
+    os.write(2, STRUCK + b"killed\n")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -141,7 +145,7 @@ def _freeze(*, late: bool) -> None:
             original(what)
         if meant:
             _struck.set(False)
-            os.write(2, f"frozen at {what}\n".encode())
+            os.write(2, STRUCK + f"frozen at {what}\n".encode())
             os.kill(os.getpid(), signal.SIGSTOP)
             if not late:
                 original(what)

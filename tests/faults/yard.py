@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from labelbridge.local import _exec
 from labelbridge.local.stack import Stack
-from tests.faults.worker import Strike
+from tests.faults.worker import STRUCK, Strike
 
 ROOT = Path(__file__).parents[2]
 STICKY = "PT0.5S"
@@ -48,6 +48,11 @@ class Hand:
         except OSError:
             return False
         return state == "T"
+
+    @property
+    def struck(self) -> bool:
+        """True once the process has come to where it was told to end or to freeze."""
+        return self.log.exists() and STRUCK in self.log.read_bytes()
 
     def kill(self) -> None:
         """End it as a crash would."""

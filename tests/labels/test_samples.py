@@ -11,6 +11,7 @@ from labelbridge.labels import (
     LabeledDocument,
     LanguageProjectFile,
     Quarantined,
+    Span,
     gather,
     quarantine_lines,
     same_labels,
@@ -18,7 +19,10 @@ from labelbridge.labels import (
 )
 from labelbridge.labels.azureml_jsonl import documents_named, read, write
 from labelbridge.labels.checks import checked
+from labelbridge.labels.contents import MappingContents
 from labelbridge.labels.lines import split
+from labelbridge.labels.loss import Losses
+from labelbridge.labels.training import write_conll
 from labelbridge.model import OffsetUnit, ProjectKind
 
 SHARED = Path(os.environ.get("LABELBRIDGE_SHARED") or Path(__file__).parents[3] / "shared")
@@ -131,6 +135,17 @@ def test_the_published_labeling_rows_are_read_and_written_alike(
     if "mlassist" not in name:
         written = write(rows.values(), kind=kind, unit=OffsetUnit.UTF16, texts=texts, datastore=store)
         assert [json.loads(w) for w in written] == [json.loads(line) for line in lines]
+
+
+def test_conll_is_written_as_automl_publishes_it() -> None:
+    rows = [
+        LabeledDocument(document="a", spans=(Span(0, 8, "PER"), Span(18, 4, "LOC"))),
+        LabeledDocument(document="b"),
+    ]
+    texts = MappingContents({"a": b"Jane Doe lives in Oslo", "b": b"Next doc"})
+    written = b"".join(write_conll(rows, contents=texts, losses=Losses("conll-pairs"), columns=2))
+    published = (SHARED / "azure/specs/formats/aml-ner.conll").read_bytes()
+    assert written.rstrip(b"\n") == published.rstrip(b"\n")
 
 
 def test_a_wrong_text_puts_rows_aside_and_loses_none() -> None:

@@ -15,7 +15,8 @@ def test_a_document_in_test_stays_there_at_a_higher_percentage(name: str, one: i
 
 
 def test_the_hash_split_is_fixed_for_ever_and_about_as_asked_for() -> None:
-    assert [by_name(f"{n:02}.txt", 20) for n in range(6)] == [by_name(f"{n:02}.txt", 20) for n in range(6)]
+    # Written down, because a document that moves between Train and Test makes scores incomparable.
+    assert [n for n in range(12) if by_name(f"{n:02}.txt", 20) == "Test"] == [6, 8]
     assert sum(by_name(f"{n}.txt", 20) == "Test" for n in range(10_000)) in range(1900, 2100)
 
 

@@ -48,7 +48,11 @@ async def test_a_switch_back_cancelled_during_its_delivery_gives_language_its_la
     await r.switch(Studio.AZUREML)
     before = r.evidence.language_labels()
     await asyncio.to_thread(r.labelers.start)
-    handle = await _cancelled_at(r, Step.DELIVER, Studio.LANGUAGE)
+    # The import is done and nobody hears of it until the cancellation is on its way.
+    with Fault(r.stack, f"/projects/{r.ref.name}/import/jobs/", "hang", method="GET") as held:
+        handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.LANGUAGE))
+        await held.holds()
+        await handle.cancel()
     with pytest.raises(LabelbridgeError) as end:
         await handle.result(60)
     assert end.value.code == "cancelled"

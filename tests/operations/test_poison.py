@@ -19,13 +19,17 @@ from tests.operations.by_hand import Hand, at_rest
 from tests.operations.conftest import NewRehearsal
 from tests.operations.rehearsal import Fault, Rehearsal, eventually
 
-IMPATIENT = {"LABELBRIDGE_TIMING__STEP_PATIENCE": "PT15S", "LABELBRIDGE_TIMING__DRAIN_DEADLINE": "PT8S"}
+IMPATIENT = {"LABELBRIDGE_TIMING__STEP_PATIENCE": "PT15S"}
+RESTLESS = {"LABELBRIDGE_TIMING__DRAIN_DEADLINE": "PT8S"}
 TRUNCATED = '{"jobId": "1", "status": "succ'
 
 
 @pytest.fixture(autouse=True)
-async def _impatient_worker(stack: Stack) -> AsyncIterator[None]:
-    """A worker whose patience a test can wait out."""
+async def _impatient_worker(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[None]:
+    """For long tests: a worker whose patience they can wait out. The others do without: they wait for none."""
+    if request.node.get_closest_marker("long") is None:
+        yield
+        return
     environment = stack.child("worker-1").environment
     before = dict(environment)
     environment.update(IMPATIENT)
@@ -187,6 +191,8 @@ async def test_a_record_of_garbage_stops_the_project_visibly_and_nothing_is_over
 async def test_labels_that_never_come_to_rest_roll_a_switch_back_at_its_deadline(
     stack: Stack, new_rehearsal: NewRehearsal
 ) -> None:
+    stack.child("worker-1").environment.update(RESTLESS)
+    await asyncio.to_thread(stack.restart, "worker-1")
     r = new_rehearsal()
     await r.connect()
     config = stack.directory / CONFIG_FILE

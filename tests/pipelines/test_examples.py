@@ -1,5 +1,6 @@
 """What the examples and the steps of Azure ML say is run as it stands, against the local Azure."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -111,6 +112,13 @@ async def test_steps_scripts_and_the_marker_carry_the_same_labels(
     assert (model["label"], model["snapshot"]) == ("nightly", snapshot)
     done = [one.kind.value for one in await bridge.history(project)][len(before) :]
     assert done == ["sync", "train", "sync", "train"]
+
+    # Who waits for a sync of somebody else gets its labels; one that began before the look does not count.
+    script = EXAMPLES / "shell" / "after_people.sh"
+    waiting = asyncio.create_task(asyncio.to_thread(_run, stack, script, project.name, "wc", "-l"))
+    while not waiting.done():
+        await bridge.sync(project, timeout=120)
+    assert (await waiting).strip() == "12"
 
 
 @pytest.fixture(scope="module")

@@ -72,11 +72,11 @@ def test_a_worker_says_when_it_is_ready_and_stops_cleanly_when_told_to(stack: St
 
 
 def test_a_worker_that_was_stopped_longer_than_an_effect_may_live_ends_itself(stack: Stack) -> None:
-    with worker(stack, LABELBRIDGE_TIMING__EFFECT_DEADLINE="PT1S") as process:
+    with worker(stack, LABELBRIDGE_TIMING__EFFECT_DEADLINE="PT2.5S") as process:
         until(process, "worker_ready")
         os.kill(process.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        threading.Event().wait(1.5)  # the pause itself: longer than the effect deadline
+        threading.Event().wait(3)  # the pause itself: longer than the effect deadline
         os.kill(process.pid, signal.SIGCONT)
         assert process.wait(60) == PAUSED_TOO_LONG
 
