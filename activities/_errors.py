@@ -4,8 +4,7 @@ Prevents two failures: a refusal that is retried for ever, and a `Retry-After` t
 activities pass through one interceptor, so no activity translates errors by itself.
 """
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
@@ -16,6 +15,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
+from activities._progress import beating
 from labelbridge.azure.transport import effect_deadline
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import Settings
@@ -69,23 +69,11 @@ class _Inbound(ActivityInboundInterceptor):
         """
         info = activity.info()
         if info.heartbeat_timeout:
-            return await self._beating(input, info.heartbeat_timeout)
+            # Reading steps are long, however long one of their calls takes.
+            async with beating(info.heartbeat_timeout):
+                return await self.next.execute_activity(input)
         if info.start_to_close_timeout is None or info.start_to_close_timeout > self._timeout:
             return await self.next.execute_activity(input)
         age = (datetime.now(UTC) - info.started_time).total_seconds()
         with effect_deadline(self._deadline - max(0.0, age)):
             return await self.next.execute_activity(input)
-
-    async def _beating(self, input: ExecuteActivityInput, heartbeat: timedelta) -> Any:  # noqa: A002
-        """Run a long reading step with a heartbeat in the background, however long one call takes."""
-
-        async def beat() -> None:
-            while True:
-                activity.heartbeat()
-                await asyncio.sleep(heartbeat.total_seconds() / 4)
-
-        beating = asyncio.create_task(beat())
-        try:
-            return await self.next.execute_activity(input)
-        finally:
-            beating.cancel()

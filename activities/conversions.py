@@ -5,8 +5,8 @@ conversion that the first attempt to finish has written.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import BinaryIO
 from uuid import uuid4
@@ -14,6 +14,7 @@ from uuid import uuid4
 from temporalio import activity
 
 from activities._files import scratch, view
+from activities._progress import last_reached, reached
 from activities._snapshots import SnapshotStore
 from activities._texts import measured
 from labelbridge._threads import in_thread
@@ -80,7 +81,10 @@ class Conversions:
 
     @activity.defn(name="read_shard")
     async def read_shard(self, order: ShardOrder) -> None:
-        """Read one part, with the documents that it needs. May run twice: the first to finish counts."""
+        """Read one part, with the documents that it needs. May run twice: the first to finish counts.
+
+        An attempt that follows one that died reads no document again that its heartbeats told of.
+        """
         plan, result = order.plan, _result(order.plan, order.number)
         if await self._registry.has_shard(result):
             return
@@ -90,18 +94,26 @@ class Conversions:
             before = max(start - 1, 0)  # a part knows by the line end before it that it starts a line
             opened = await self._registry.open_shard(f"{plan.prefix}/{_INPUT}", start=before, end=end)
             file = stack.enter_context(opened)
-            known = stack.enter_context(await self._registry.open_shard(f"{plan.prefix}/{_CATALOG}"))
-            blobs = self._session.blobs(plan.account)
-            catalog = Catalog.opened(blobs, plan.container, self._registry, copy=known)
-            texts = await stack.enter_async_context(catalog)
+            reading = stack.enter_context(_Reading(self._registry, _news(plan, order.number)))
+            texts = await stack.enter_async_context(self._shared_catalog(plan, reading))
+            await reading.resume(texts)
             found = (line for _, line in shards.shard_lines(file, shard))
             await texts.measure_unknown(documents_named(found, datastore=plan.datastore))
-            news, out = stack.enter_context(scratch()), stack.enter_context(scratch())
+            out = stack.enter_context(scratch())
             reader = self._reader(plan, texts, repeats=True)
-            await in_thread(lambda: news.writelines(texts.news()))
             await in_thread(lambda: out.writelines(shards.read_shard(file, shard, reader, plan.source)))
-            await self._registry.put_shard(_news(plan, order.number), news)
+            await reading.finish(texts)
             await self._registry.put_shard(result, out)
+
+    @asynccontextmanager
+    async def _shared_catalog(self, plan: ShardPlan, reading: "_Reading") -> AsyncIterator[Catalog]:
+        """The catalog as it was when the conversion was cut into parts."""
+        blobs = self._session.blobs(plan.account)
+        with await self._registry.open_shard(f"{plan.prefix}/{_CATALOG}") as known:
+            async with Catalog.opened(
+                blobs, plan.container, self._registry, copy=known, on_pause=reading.keep
+            ) as texts:
+                yield texts
 
     @activity.defn(name="join_shards")
     async def join_shards(self, plan: ShardPlan) -> Exported:
@@ -132,6 +144,40 @@ class Conversions:
     async def drop_shards(self, plan: ShardPlan) -> None:
         """Delete the parts of a conversion that was joined. May run twice: gone is gone."""
         await self._registry.drop_shards(plan.prefix)
+
+
+class _Reading(ExitStack):
+    """What one part has read of documents so far, kept where the next attempt finds it."""
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        super().__init__()
+        self._registry = registry
+        self._name = name
+        self._earlier = self.enter_context(scratch())
+
+    async def resume(self, texts: Catalog) -> None:
+        """Take over what the attempt before this one had read, if it said where that is."""
+        if (place := last_reached()) is None:
+            return
+        with await self._registry.open_shard(place) as kept:
+            await in_thread(lambda: self._earlier.writelines(_lines(kept)))
+        await texts.learn(_lines(self._earlier))
+
+    async def keep(self, texts: Catalog) -> None:
+        """Keep all that was read by now, and say so with the heartbeat."""
+        place = f"{self._name}-{uuid4().hex}"
+        await self._put(texts, place)
+        reached(place)
+
+    async def finish(self, texts: Catalog) -> None:
+        """Keep what was read where the join looks for it."""
+        await self._put(texts, self._name)
+
+    async def _put(self, texts: Catalog, name: str) -> None:
+        with scratch() as file:
+            await in_thread(lambda: file.writelines(_lines(self._earlier)))
+            await in_thread(lambda: file.writelines(texts.news()))
+            await self._registry.put_shard(name, file)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

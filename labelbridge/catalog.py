@@ -7,7 +7,7 @@ broken, foreign or lost costs reading again, and of two who write it at once one
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import BinaryIO
@@ -47,14 +47,25 @@ class Catalog:
         self._changed = False
         self._since_saved = 0
         self._mine = True
+        self._on_pause: Callable[[Catalog], Awaitable[None]] | None = None
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, blobs: Blobs, container: str, registry: Registry, *, copy: BinaryIO | None = None
+        cls,
+        blobs: Blobs,
+        container: str,
+        registry: Registry,
+        *,
+        copy: BinaryIO | None = None,
+        on_pause: Callable[["Catalog"], Awaitable[None]] | None = None,
     ) -> AsyncIterator["Catalog"]:
-        """The container's catalog as it was last saved, or a `copy` of one, which is not saved again."""
+        """The container's catalog as it was last saved, or a `copy` of one, which is not saved again.
+
+        Wherever a catalog is saved while it reads, `on_pause` is awaited: it may keep `news` elsewhere.
+        """
         catalog = cls(blobs, container, registry)
+        catalog._on_pause = on_pause
         try:
             if copy is None:
                 await catalog._load()
@@ -167,6 +178,8 @@ class Catalog:
         names = self._measures.names_unread()
         while count and await self._read_some(names):
             await self.save()
+            if self._on_pause is not None:
+                await self._on_pause(self)
         return count
 
     async def _read_some(self, names: Iterator[str]) -> bool:

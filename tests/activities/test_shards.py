@@ -1,15 +1,18 @@
 """Parts that many workers read are joined to the snapshot that one would have made."""
 
+import dataclasses
 import random
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
+from activities._progress import beating
 from activities.conversions import Conversions
 from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.session import AzureSession
@@ -163,3 +166,57 @@ async def test_what_the_parts_read_nobody_reads_again(bench: Bench, monkeypatch:
     monkeypatch.setattr(Blobs, "read", counted)
     await bench.convert(bench.conversions(registry, 1000))
     assert read == []
+
+
+async def test_an_attempt_reads_no_document_again_that_the_one_before_it_told_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = await bench.registry()
+    conversions = bench.conversions(registry, 26)
+    plan = (await bench.convert(conversions)).shards
+    assert plan is not None
+    monkeypatch.setattr("labelbridge.catalog.SAVED_EVERY", 5)
+    monkeypatch.setattr("labelbridge.catalog.WINDOW", 1)
+    read, read_one = list[str](), bench.blobs.read
+
+    class DiedError(Exception):
+        """The worker, in the middle of its documents."""
+
+    async def read_and_die(container: str, name: str) -> Any:
+        if len(read) == 13:
+            raise DiedError
+        read.append(name)
+        return await read_one(container, name)
+
+    monkeypatch.setattr(bench.blobs, "read", read_and_die)
+    places = list[str]()
+    first = ActivityEnvironment()
+    first.on_heartbeat = lambda *said: places.extend(said)
+
+    async def attempt() -> None:
+        async with beating(timedelta(minutes=1)):
+            await conversions.read_shard(ShardOrder(plan=plan, number=0))
+
+    with pytest.raises(DiedError):
+        await first.run(attempt)
+    told = set(read[:10])
+    assert len(told) == 10
+
+    again = list[str]()
+
+    async def read_again(container: str, name: str) -> Any:
+        again.append(name)
+        return await read_one(container, name)
+
+    monkeypatch.setattr(bench.blobs, "read", read_again)
+    second = ActivityEnvironment()
+    second.info = dataclasses.replace(second.info, heartbeat_details=places[-1:])
+    await second.run(attempt)
+    assert not told & set(again)
+    for number in range(1, len(plan.bounds)):
+        await conversions.read_shard(ShardOrder(plan=plan, number=number))
+    joined = (await conversions.join_shards(plan)).snapshot
+    whole = (await bench.convert(bench.conversions(await bench.registry(), 1000))).snapshot
+    assert joined is not None
+    assert whole is not None
+    assert joined.id == whole.id
