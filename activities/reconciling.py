@@ -11,10 +11,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities._timing import timing_of
 from labelbridge import names
 from labelbridge.azure.session import AzureSession
 from labelbridge.model import OURSELVES, ProjectRef, ReconcileRequest, Submission
-from labelbridge.model.steps import EntityState, Timing
+from labelbridge.model.steps import EntityState
 from labelbridge.model.sweeps import Asking, DriftOrder, DriftSeen, Survey
 from labelbridge.reconciling import Reconciler
 from labelbridge.registry import Registry
@@ -33,7 +34,7 @@ class Reconciling:
     async def find_drift(self, order: DriftOrder) -> DriftSeen:
         """How a project differs from its record now. May run twice: it only reads."""
         seen = await self._reconciler.look(order.project, order.policy)
-        timing = Timing.model_validate(self._settings.timing.model_dump())
+        timing = timing_of(self._settings)
         return DriftSeen(timing=timing, stored=seen.stored, known=seen.known, drift=seen.drift)
 
     @activity.defn(name="survey")
