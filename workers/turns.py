@@ -100,8 +100,9 @@ class TurnWorkers:
 
     async def _end(self, key: str) -> None:
         worker, task = self._running.pop(key)
-        await worker.shutdown()
-        await asyncio.wait([task])
+        if not task.done():
+            await worker.shutdown()
+            await asyncio.wait([task])
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

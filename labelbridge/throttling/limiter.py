@@ -48,11 +48,11 @@ class FairQueue:
         """The next that still waits; its project goes to the end of the line. None if nobody waits."""
         while self._waiting:
             key, futures = self._waiting.popitem(last=False)
-            future = futures.popleft()
-            if futures:
-                self._waiting[key] = futures
-            if not future.done():
-                return future
+            still = [future for future in futures if not future.done()]  # whose patience has not ended
+            if len(still) > 1:
+                self._waiting[key] = deque(still[1:])
+            if still:
+                return still[0]
         return None
 
     def __len__(self) -> int:
