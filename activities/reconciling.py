@@ -28,11 +28,17 @@ class Reconciling:
     def __init__(self, session: AzureSession, registry: Registry, settings: Settings) -> None:
         """Clients are injected; nothing is global."""
         self._reconciler = Reconciler(session, registry, settings)
+        self._throttling = session.throttling
         self._settings = settings
 
     @activity.defn(name="find_drift")
     async def find_drift(self, order: DriftOrder) -> DriftSeen:
-        """How a project differs from its record now. May run twice: it only reads."""
+        """How a project differs from its record now. May run twice: it only reads.
+
+        A reconciliation begins with it: from here on somebody serves the queue of its Language resource.
+        """
+        if self._throttling is not None:
+            await self._throttling.meet(order.project)
         seen = await self._reconciler.look(order.project, order.policy)
         timing = timing_of(self._settings)
         return DriftSeen(timing=timing, stored=seen.stored, known=seen.known, drift=seen.drift)

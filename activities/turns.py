@@ -1,5 +1,6 @@
 """Turns on a Language resource's queue, and which steps' requests pass the turnstile at once."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from temporalio import activity
@@ -7,7 +8,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from labelbridge.azure.session import AzureSession
 from labelbridge.model import ProjectRef
-from labelbridge.throttling.limiter import at_once
+from labelbridge.throttling.limiter import at_once, one_step
 from labelbridge.throttling.turns import AT_ONCE, TAKE_TURN
 
 
@@ -29,8 +30,8 @@ class Turns:
             await self._session.throttling.turn(project)
 
 
-class AtOnceInterceptor(Interceptor):
-    """Lets the requests of `AT_ONCE` pass."""
+class ThrottleInterceptor(Interceptor):
+    """Tells the turnstiles where a step begins, and lets the requests of `AT_ONCE` pass."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         """Wrap the next interceptor."""
@@ -39,7 +40,5 @@ class AtOnceInterceptor(Interceptor):
 
 class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        if activity.info().activity_type not in AT_ONCE:
-            return await self.next.execute_activity(input)
-        with at_once():
+        with one_step(), at_once() if activity.info().activity_type in AT_ONCE else nullcontext():
             return await self.next.execute_activity(input)

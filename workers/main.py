@@ -22,7 +22,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import activities
 import workflows
 from activities._errors import ErrorsInterceptor
-from activities.turns import AtOnceInterceptor, Turns
+from activities.turns import ThrottleInterceptor, Turns
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import ExitCode
 from labelbridge.events.stores import Stores
@@ -53,7 +53,7 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
         task_queue=temporal.task_queue,
         workflows=workflows.ALL,
         activities=activities.all_activities(session, registry, settings),
-        interceptors=[logs.LogContext(), ErrorsInterceptor(settings), AtOnceInterceptor()],
+        interceptors=[logs.LogContext(), ErrorsInterceptor(settings), ThrottleInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_cached_workflows=temporal.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
@@ -75,7 +75,7 @@ def build_turn_worker(client: Client, session: AzureSession, settings: Settings,
         interceptors=[logs.LogContext(), ErrorsInterceptor(settings)],
         max_concurrent_activities=1,
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=1),
-        max_task_queue_activities_per_second=settings.throttle.turns_per_second,
+        max_task_queue_activities_per_second=settings.throttle.turns_per_second or None,
         on_fatal_error=_end_soon(settings),
     )
 

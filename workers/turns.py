@@ -51,7 +51,7 @@ class TurnWorkers:
 
     async def __aenter__(self) -> Self:
         """Serve what is known, and look for more from time to time."""
-        if self._throttling is not None and self._throttling.settings.turns:
+        if self._throttling is not None:  # also without limits: operations that began under one ask for turns
             self._throttling.listen(self.serve)
             self._watching = asyncio.create_task(self._watch(self._throttling))
         return self

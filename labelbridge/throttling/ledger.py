@@ -101,12 +101,11 @@ class Ledger:
 
     async def pause(self, sort: Sort, seconds: float) -> None:
         """Let no worker send requests of this sort for so long."""
-        until = self._clock() + seconds
 
         def change(taken: Taken) -> tuple[None, bool]:
-            wider = until > taken.of(sort).until
-            taken.of(sort).pause(until)
-            return None, wider
+            before = taken.of(sort).until
+            taken.of(sort).pause(self._clock(), seconds)
+            return None, taken.of(sort).until != before
 
         await self._change(change)
 
@@ -121,6 +120,10 @@ class Ledger:
     def hold(self) -> float:
         """Seconds for which requests that were taken ahead may be sent."""
         return min(HOLD, 0.02 * self._settings.window.total_seconds())
+
+    def seconds_for(self, sort: Sort, requests: int) -> float:
+        """How long so many requests take at the limit's pace."""
+        return requests * self._span / max(1, self._settings.limit(sort))
 
     @property
     def _span(self) -> float:

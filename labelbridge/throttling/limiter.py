@@ -21,7 +21,13 @@ from labelbridge.throttling.settings import Sort
 
 LOOK = (0.25, 10.0)
 """Least and most seconds until a turn looks again whether there is room."""
+MOST_WAITING = 20
+"""Requests that wait at one turnstile before steps that have not begun are sent away: who waits holds one of
+the process's hundred places for activities, and a gate needs one too."""
+YOUNG = 2.0
+"""Seconds after which a step is not sent away any more, although it asks Language for the first time."""
 _at_once: contextvars.ContextVar[bool] = contextvars.ContextVar("labelbridge_at_once", default=False)
+_step: contextvars.ContextVar["_Step | None"] = contextvars.ContextVar("labelbridge_step", default=None)
 
 
 @contextmanager
@@ -32,6 +38,29 @@ def at_once() -> Iterator[None]:
         yield
     finally:
         _at_once.reset(token)
+
+
+class _Step:
+    """One attempt of a step. Sent away in its middle, it would have to do all again."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._since = time.monotonic()
+
+    @property
+    def begun(self) -> bool:
+        """True once it has done anything that is worth keeping: asked Language, or worked for a while."""
+        return self.asked or time.monotonic() - self._since > YOUNG
+
+
+@contextmanager
+def one_step() -> Iterator[None]:
+    """The block is one step: its first request may be sent away at once, the others wait."""
+    token = _step.set(_Step())
+    try:
+        yield
+    finally:
+        _step.reset(token)
 
 
 class FairQueue:
@@ -79,8 +108,17 @@ class Limiter:
 
         Raises:
             LabelbridgeError: `throttled`, with when to come back, if it could not be sent in half of the time
-                that is left until the effect's deadline; the other half is for the request itself.
+                that is left until the effect's deadline (the other half is for the request itself), or if
+                it is a step's first and `MOST_WAITING` wait already.
         """
+        step = _step.get()
+        if step is not None and not step.begun and not _at_once.get() and len(self._queue) >= MOST_WAITING:
+            raise self._throttled(self._ledger.seconds_for(self._sort, MOST_WAITING))
+        await self._pass(key)
+        if step is not None:
+            step.asked = True
+
+    async def _pass(self, key: str) -> None:
         if _at_once.get():
             self._owed += 1
             self._start()
@@ -164,8 +202,8 @@ class Limiter:
     def _closed_for(self) -> float:
         return max(0.0, self._closed_until - time.monotonic())
 
-    def _throttled(self) -> LabelbridgeError:
-        seconds = max(1, math.ceil(self._closed_for()))
+    def _throttled(self, seconds: float = 0.0) -> LabelbridgeError:
+        seconds = max(1, math.ceil(seconds), math.ceil(self._closed_for()))
         return LabelbridgeError(
             "throttled",
             f"The Language resource's quota ({self._sort.upper()}) has no room for this request yet.",

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+MOST_PAUSE = 900.0
+"""Longest pause that is heeded, in seconds. What says more is a broken clock, or a service that is to be
+asked again now and then."""
+
 
 class Grant(NamedTuple):
     """How many requests may be sent now, and, if none may, after how many seconds to ask again."""
@@ -26,9 +30,9 @@ class Window(BaseModel):
 
     def room(self, now: float, limit: int, span: float) -> Grant:
         """How many requests the last `span` seconds have left of `limit`; takes none."""
-        if now < self.until:
+        if now < self.until <= now + MOST_PAUSE:
             return Grant(0, self.until - now)
-        recent = [(at, count) for at, count in self.taken if at > now - span]
+        recent = self._recent(now, span)
         free = limit - sum(count for _, count in recent)
         if free > 0:
             return Grant(free)
@@ -43,7 +47,7 @@ class Window(BaseModel):
 
         `owed`: so many were sent without asking. They are counted first, also past the limit.
         """
-        self.taken = [(at, count) for at, count in self.taken if at > now - span]
+        self.taken = self._recent(now, span)
         if owed:
             self.taken.append((now, owed))
         found = self.room(now, limit, span)
@@ -53,6 +57,12 @@ class Window(BaseModel):
         self.taken.append((now, granted))
         return Grant(granted)
 
-    def pause(self, until: float) -> None:
-        """Let nothing through before `until`; an earlier end changes nothing."""
-        self.until = max(self.until, until)
+    def pause(self, now: float, seconds: float) -> None:
+        """Let nothing through for so long, `MOST_PAUSE` at most; an end before the one that stands changes nothing."""
+        until = now + min(seconds, MOST_PAUSE)
+        if not self.until <= now + MOST_PAUSE or until > self.until:
+            self.until = until
+
+    def _recent(self, now: float, span: float) -> list[tuple[float, int]]:
+        """What counts now. What was taken long after now was taken by a broken clock."""
+        return [(at, count) for at, count in self.taken if now - span < at <= now + span]

@@ -52,6 +52,8 @@ NO_OPERATION_YET = {"labelbridge.import", "labelbridge.reconcile", "labelbridge.
 class _Session:
     """Stands for the clients: activities are only listed here, not run."""
 
+    throttling = None
+
     def blobs(self, account: str) -> object:
         return object()
 

@@ -10,7 +10,7 @@ from labelbridge.azure.blobs import BlobContent, Blobs
 from labelbridge.azure.transport import effect_deadline
 from labelbridge.errors import LabelbridgeError
 from labelbridge.throttling.ledger import SLACK, Ledger
-from labelbridge.throttling.limiter import FairQueue, Limiter, at_once
+from labelbridge.throttling.limiter import MOST_WAITING, FairQueue, Limiter, at_once, one_step
 from labelbridge.throttling.settings import ThrottleSettings
 
 FAST = ThrottleSettings.model_validate({"post_per_minute": 4, "kept_back": 0, "window": "PT1S"})
@@ -185,3 +185,27 @@ async def test_many_requests_cost_few_looks_at_the_blob() -> None:
 
     await asyncio.gather(*(project(f"p{n}") for n in range(10)))
     assert blob.requests < 60
+
+
+async def test_steps_that_have_not_begun_hold_no_place_while_many_wait_and_those_that_have_go_on() -> None:
+    limiter = worker(OneBlob(), ThrottleSettings.model_validate({"post_per_minute": 100, "window": "PT1S"}))
+
+    async def begun(gate: asyncio.Event) -> None:
+        with one_step():
+            await limiter.enter("begun")
+            await gate.wait()
+            await limiter.enter("begun")
+
+    goes_on = asyncio.Event()
+    early = asyncio.create_task(begun(goes_on))
+    await limiter.enter("p")
+    await limiter.pause(1)
+    waiting = [asyncio.create_task(limiter.enter(f"p{n}")) for n in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    goes_on.set()
+    with one_step(), pytest.raises(LabelbridgeError) as caught:
+        await limiter.enter("new")
+    assert caught.value.retry_after is not None
+    with one_step(), at_once():
+        await limiter.enter("gate")
+    await asyncio.gather(early, *waiting)

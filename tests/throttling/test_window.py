@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelbridge.throttling.settings import ThrottleSettings
-from labelbridge.throttling.window import Window
+from labelbridge.throttling.window import MOST_PAUSE, Window
 
 SPAN = 60.0
 STEPS = st.lists(st.tuples(st.floats(0, 30), st.integers(1, 8)), max_size=60)
@@ -37,13 +37,22 @@ def test_the_wait_that_is_told_is_enough_and_no_more_than_needed(
             assert window.take(now, limit, SPAN, wanted=1).granted == 1
 
 
-@given(until=st.floats(0, 600), earlier=st.floats(0, 600), now=st.floats(0, 600))
-def test_nothing_passes_before_the_latest_end_of_a_pause(until: float, earlier: float, now: float) -> None:
+@given(pauses=st.lists(st.tuples(st.floats(0, 100), st.floats(0, 600)), min_size=1, max_size=4))
+def test_nothing_passes_before_the_latest_end_of_a_pause(pauses: list[tuple[float, float]]) -> None:
     window = Window()
-    window.pause(until)
-    window.pause(earlier)
-    granted = window.take(now, 10, SPAN, wanted=1).granted
-    assert granted == (now >= max(until, earlier))
+    for now, seconds in sorted(pauses):
+        window.pause(now, seconds)
+    latest = max(now + seconds for now, seconds in pauses)
+    for now in (100.0, latest - 0.1, latest, latest + 0.1):
+        if now >= 100:
+            assert window.take(now, 1000, SPAN, wanted=1).granted == (now >= latest)
+
+
+def test_a_broken_clock_or_an_endless_pause_stops_nobody_for_ever() -> None:
+    window = Window(until=1e12, taken=[(1e12, 1000)])
+    assert window.take(1000.0, 10, SPAN, wanted=1).granted == 1
+    window.pause(1000.0, 1e9)
+    assert window.take(1000.0, 10, SPAN, wanted=1) == (0, MOST_PAUSE)
 
 
 def test_what_was_sent_without_asking_is_taken_from_those_who_ask() -> None:
