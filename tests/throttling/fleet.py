@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -85,18 +86,18 @@ class Fleet:
         return cls(stack, tuple(made))
 
     @contextmanager
-    def workers(self, queue: str, variables: dict[str, str], count: int = 2) -> Iterator[list[Path]]:
-        """Worker processes on a task queue; gives their log files."""
-        logs = [self.stack.logs / f"{queue}-{number}.log" for number in range(1, count + 1)]
+    def workers(self, variables: dict[str, str], count: int = 2) -> Iterator[list[Path]]:
+        """Worker processes; gives their log files."""
+        logs = [self.stack.logs / f"hand-{uuid.uuid4().hex[:6]}.log" for _ in range(count)]
         with ExitStack() as running:
             for log in logs:
-                running.enter_context(self._worker(queue, variables, log))
+                running.enter_context(self._worker(variables, log))
             yield logs
 
     @contextmanager
-    def _worker(self, queue: str, variables: dict[str, str], log: Path) -> Iterator[None]:
+    def _worker(self, variables: dict[str, str], log: Path) -> Iterator[None]:
         environment = os.environ | self.stack.environment("worker") | variables
-        environment |= {"LABELBRIDGE_TEMPORAL__TASK_QUEUE": queue, "LABELBRIDGE_LOG_FORMAT": "json"}
+        environment |= {"LABELBRIDGE_LOG_FORMAT": "json"}
         with log.open("wb") as out:
             command = [sys.executable, "-m", "labelbridge.cli.main", "worker"]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=out, env=environment)
@@ -111,11 +112,9 @@ class Fleet:
             process.kill()
             process.wait()
 
-    def bridge(self, queue: str) -> AbstractAsyncContextManager[Labelbridge]:
-        """The client, for the entities of one task queue."""
-        settings = self.stack.settings("operator")
-        temporal = settings.temporal.model_copy(update={"task_queue": queue})
-        return Labelbridge.connect(settings.model_copy(update={"temporal": temporal}))
+    def bridge(self) -> AbstractAsyncContextManager[Labelbridge]:
+        """The client, as the operator."""
+        return Labelbridge.connect(self.stack.settings("operator"))
 
     def order(self, **fault: Any) -> None:
         """Arm a fault of the local Azure."""

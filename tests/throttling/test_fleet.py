@@ -7,14 +7,13 @@ import asyncio
 import statistics
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 
 from labelbridge.client import Labelbridge
 from labelbridge.model import OperationResult, ProjectRef, StepState, SyncRequest
 from labelbridge.throttling.turns import WAITING
-from tests.throttling.fleet import MINUTE, THROTTLE, UNTHROTTLED, Asked, Fleet, until
+from tests.throttling.fleet import MINUTE, PROJECTS, THROTTLE, UNTHROTTLED, Asked, Fleet, until
 
 PATIENCE = 150.0
 ON_ITS_WAY = 1.0
@@ -60,9 +59,9 @@ async def waits_seen(bridge: Labelbridge, ref: ProjectRef) -> bool:
 async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of_429(fleet: Fleet) -> None:
     fleet.forget()
     greedy, watched, *others = fleet.projects
-    async with fleet.bridge("together") as bridge:
+    async with fleet.bridge() as bridge:
         await bridge.actor()
-        with fleet.workers("together", THROTTLE) as logs:
+        with fleet.workers(THROTTLE) as logs:
             endless = asyncio.create_task(greedily(bridge, greedy))
             watching = asyncio.create_task(waits_seen(bridge, watched))
             results = await asyncio.gather(*(sync(bridge, ref) for ref in others))
@@ -80,11 +79,11 @@ async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of
     # Nobody starved: everybody's export was begun, and nobody waited out of proportion.
     waits = [first_export(exports, ref) - first_request(asked, ref) for ref in (watched, *others)]
     assert max(waits) <= 3 * statistics.median(waits)
-    # The greedy one got its share, not more: while it was served twice, others were.
+    # The greedy one got its share, not more: it was served again only after those who stood in line.
     counted = Counter(one.project for one in exports)
-    assert {counted[ref.name.casefold()] for ref in others} == {1}
-    its = [place for place, one in enumerate(exports) if one.project == greedy.name.casefold()]
-    assert all(later - earlier > 3 for earlier, later in pairwise(its[1:]))
+    assert {counted[ref.name] for ref in (watched, *others)} == {1}
+    places = [place for place, one in enumerate(exports) if one.project == greedy.name]
+    assert sum(place < PROJECTS for place in places) <= 4
 
 
 async def test_no_worker_sends_anything_of_a_sort_before_its_retry_after_has_ended(fleet: Fleet) -> None:
@@ -93,9 +92,9 @@ async def test_no_worker_sends_anything_of_a_sort_before_its_retry_after_has_end
     fleet.order(
         kind="status", status=429, seconds=3, method="GET", path_regex="/export/jobs/", times=1, skip=12
     )
-    async with fleet.bridge("paused") as bridge:
+    async with fleet.bridge() as bridge:
         await bridge.actor()
-        with fleet.workers("paused", THROTTLE):
+        with fleet.workers(THROTTLE):
             results = await asyncio.gather(*(sync(bridge, ref) for ref in fleet.projects[:16]))
     assert all(result.snapshot for result in results)
     asked = fleet.asked()
@@ -106,9 +105,9 @@ async def test_no_worker_sends_anything_of_a_sort_before_its_retry_after_has_end
 
 async def test_without_turns_and_turnstiles_the_same_thirty_make_a_storm(fleet: Fleet) -> None:
     fleet.forget()
-    async with fleet.bridge("storm") as bridge:
+    async with fleet.bridge() as bridge:
         await bridge.actor()
-        with fleet.workers("storm", UNTHROTTLED):
+        with fleet.workers(UNTHROTTLED):
             handles = await asyncio.gather(*(bridge.start(ref, SyncRequest()) for ref in fleet.projects))
             assert handles
             asked = await until(fleet.asked, lambda found: len(found) > 400)
@@ -124,11 +123,11 @@ def most_in_a_minute(asked: list[Asked], sort: str) -> int:
 
 
 def first_request(asked: list[Asked], ref: ProjectRef) -> float:
-    return next(one.at for one in asked if one.project.casefold() == ref.name.casefold())
+    return next(one.at for one in asked if one.project == ref.name)
 
 
 def first_export(exports: list[Asked], ref: ProjectRef) -> float:
-    return next(one.at for one in exports if one.project.casefold() == ref.name.casefold())
+    return next(one.at for one in exports if one.project == ref.name)
 
 
 def early(asked: list[Asked]) -> list[tuple[Asked, Asked]]:
