@@ -86,12 +86,13 @@ class TurnWorkers:
 
     async def _watch(self, throttling: Throttling) -> None:
         while True:
+            served = self.serving  # each had its blob before they are listed
             try:
                 known = await throttling.known()
                 for key in known:
                     await self.serve(key)
                 async with self._changing:
-                    for key in self.serving - known:
+                    for key in served - known:
                         log.info("turns_no_more", task_queue=turn_queue(self._task_queue, key))
                         await self._end(key)
             except LabelbridgeError as error:

@@ -60,11 +60,11 @@ class Throttling:
         key = project.resource_key
         if not self.settings.turns:
             return
-        if self._listener is not None:
-            await self._listener(key)
         if key not in self._met:
             await self.of(key, project.language_resource).ledger.meet()
             self._met.add(key)
+        if self._listener is not None:  # after the blob: whoever serves a resource without one stops
+            await self._listener(key)
 
     async def known(self) -> frozenset[str]:
         """Keys of the resources that any worker met and whose blob was not deleted since.
