@@ -11,10 +11,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities._timing import timing_of
 from labelbridge import names
 from labelbridge.azure.session import AzureSession
 from labelbridge.model import OURSELVES, ProjectRef, ReconcileRequest, Submission
-from labelbridge.model.steps import EntityState, Timing
+from labelbridge.model.steps import EntityState
 from labelbridge.model.sweeps import Asking, DriftOrder, DriftSeen, Survey
 from labelbridge.reconciling import Reconciler
 from labelbridge.registry import Registry
@@ -27,13 +28,19 @@ class Reconciling:
     def __init__(self, session: AzureSession, registry: Registry, settings: Settings) -> None:
         """Clients are injected; nothing is global."""
         self._reconciler = Reconciler(session, registry, settings)
+        self._throttling = session.throttling
         self._settings = settings
 
     @activity.defn(name="find_drift")
     async def find_drift(self, order: DriftOrder) -> DriftSeen:
-        """How a project differs from its record now. May run twice: it only reads."""
+        """How a project differs from its record now. May run twice: it only reads.
+
+        A reconciliation begins with it: from here on somebody serves the queue of its Language resource.
+        """
+        if self._throttling is not None:
+            await self._throttling.meet(order.project)
         seen = await self._reconciler.look(order.project, order.policy)
-        timing = Timing.model_validate(self._settings.timing.model_dump())
+        timing = timing_of(self._settings)
         return DriftSeen(timing=timing, stored=seen.stored, known=seen.known, drift=seen.drift)
 
     @activity.defn(name="survey")

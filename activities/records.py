@@ -6,6 +6,7 @@ it wanted to write, an earlier attempt of its own was applied and it reports suc
 
 from temporalio import activity
 
+from activities._timing import timing_of
 from activities.events_out import Announcer
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
@@ -26,7 +27,6 @@ from labelbridge.model.steps import (
     OperationOrder,
     RecordFound,
     RecordWrite,
-    Timing,
     Withdrawal,
 )
 from labelbridge.registry import Registry
@@ -55,11 +55,14 @@ class Records:
     async def begin(self, order: OperationOrder) -> Begin:
         """What an operation needs to begin: margins, status, record; tells that it has begun.
 
-        May run twice: it reads, and the event's id is the operation's.
+        May run twice: it reads, and the event's id is the operation's. From here on somebody serves the
+        queue of the project's Language resource.
         """
+        if self._session.throttling is not None:
+            await self._session.throttling.meet(order.project)
         stored, known = await self._look(order.project)
         await self._announcer.begun(order)
-        timing = Timing.model_validate(self._settings.timing.model_dump())
+        timing = timing_of(self._settings)
         status = ProjectStatus.of(order.project, stored.record if stored else None, known=known)
         return Begin(timing=timing, status=status, stored=stored)
 

@@ -19,6 +19,7 @@ Layout, below one container:
     projects/<project key>/labels/latest.json, policy.json
     events/log/<place>.json    the outbox; beside it what each subscriber was told (docs/events.md)
     exports/<sha256>.json      exports of Azure ML that Labelbridge made itself
+    throttle/<resource>.json   what a Language resource was asked in the last minute, by all workers
 """
 
 import asyncio

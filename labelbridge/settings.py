@@ -22,6 +22,7 @@ from labelbridge.azure import roles
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.settings import EventSettings
 from labelbridge.model import DriftCode, DriftPolicy, OffsetUnit, arm_id
+from labelbridge.throttling.settings import ThrottleSettings
 
 
 class TemporalSettings(BaseModel):
@@ -221,6 +222,7 @@ class Settings(BaseSettings):
     reconcile: ReconcileSettings = ReconcileSettings()
     console: ConsoleSettings = ConsoleSettings()
     events: EventSettings = EventSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
 
     @field_validator("language_resource", "workspace")
     @classmethod

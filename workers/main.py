@@ -10,18 +10,19 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import activities
 import workflows
 from activities._errors import ErrorsInterceptor
+from activities.turns import ThrottleInterceptor, Turns
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import ExitCode
 from labelbridge.events.stores import Stores
@@ -32,6 +33,7 @@ from workers.events import restore_schedules, start_deliveries
 from workers.pause_guard import PauseGuard
 from workers.schedule import keep_schedule
 from workers.startup import connect_temporal, open_registry, register_search_attributes
+from workers.turns import TurnWorkers
 
 log = structlog.get_logger(__name__)
 
@@ -46,27 +48,50 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
     """The Temporal worker with all workflows and activities, not yet started."""
     temporal = settings.temporal
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
-
-    async def end_soon(error: BaseException) -> None:
-        """The shutdown that follows may hang in an activity; the process must end all the same."""
-        log.critical("worker_failed", error=str(error))
-        seconds = temporal.graceful_shutdown.total_seconds() + SHUTDOWN_MARGIN
-        timer = threading.Timer(seconds, os._exit, [int(ExitCode.UNEXPECTED)])
-        timer.daemon = True
-        timer.start()
-
     return Worker(
         client,
         task_queue=temporal.task_queue,
         workflows=workflows.ALL,
         activities=activities.all_activities(session, registry, settings),
-        interceptors=[logs.LogContext(), ErrorsInterceptor(settings)],
+        interceptors=[logs.LogContext(), ErrorsInterceptor(settings), ThrottleInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_cached_workflows=temporal.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
         graceful_shutdown_timeout=temporal.graceful_shutdown,
-        on_fatal_error=end_soon,
+        on_fatal_error=_end_soon(settings),
     )
+
+
+def build_turn_worker(client: Client, session: AzureSession, settings: Settings, queue: str) -> Worker:
+    """The worker of one Language resource's queue of turns, not yet started.
+
+    It has one turn in its hands at a time. A turn has no effect, so it is given up at once at shutdown, and
+    another worker takes it.
+    """
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[Turns(session).take_turn],
+        interceptors=[logs.LogContext(), ErrorsInterceptor(settings)],
+        max_concurrent_activities=1,
+        activity_task_poller_behavior=PollerBehaviorSimpleMaximum(maximum=1),
+        max_task_queue_activities_per_second=settings.throttle.turns_per_second or None,
+        on_fatal_error=_end_soon(settings),
+    )
+
+
+def _end_soon(settings: Settings) -> Callable[[BaseException], Awaitable[None]]:
+    """What a worker that failed for good does first."""
+
+    async def end_soon(error: BaseException) -> None:
+        """The shutdown that follows may hang in an activity; the process must end all the same."""
+        log.critical("worker_failed", error=str(error))
+        seconds = settings.temporal.graceful_shutdown.total_seconds() + SHUTDOWN_MARGIN
+        timer = threading.Timer(seconds, os._exit, [int(ExitCode.UNEXPECTED)])
+        timer.daemon = True
+        timer.start()
+
+    return end_soon
 
 
 async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -80,13 +105,19 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     """
     client = await connect_temporal(settings)
     await register_search_attributes(client)
-    async with AzureSession(settings) as session:
+    async with AzureSession(settings, throttled=True) as session:
         registry = await open_registry(session, settings)
         stores = Stores.of(session, settings)
         await start_deliveries(client, stores, settings)
         worker = build_worker(client, session, registry, settings)
         stop = stop or _stop_on_signals()
-        async with worker, _in_background(keep_schedule(client, settings)):
+        turns = TurnWorkers(
+            session.throttling,
+            settings.temporal.task_queue,
+            lambda queue: build_turn_worker(client, session, settings, queue),
+            stop,
+        )
+        async with worker, _in_background(keep_schedule(client, settings)), turns:
             log.info(
                 "worker_ready",
                 address=client.service_client.config.target_host,

@@ -77,7 +77,7 @@ class Carrying(Recorded):
 
     async def come_to_rest(self, studio: Studio) -> SnapshotRef:
         """Steps 3 and 4: wait out writes in flight, then until two exports in a row are equal."""
-        deadline = workflow.now() + self.timing.drain_deadline
+        deadline = workflow.now() + self.timing.drain_deadline - self.queued
         with self.step(Step.DRAIN):
             await workflow.sleep(self.timing.drain)
             self.unsettled -= {studio}
@@ -88,7 +88,7 @@ class Carrying(Recorded):
                 if again.digest == seen.digest:
                     self.note(Step.DRAIN, "")
                     break
-                if workflow.now() > deadline:
+                if workflow.now() > deadline + self.queued:  # in the queue, people are not waited for
                     raise LabelbridgeError(
                         "drain_deadline",
                         f"{studio.display_name} still took labels {self.timing.drain_deadline} after it was gated.",

@@ -34,6 +34,7 @@ from labelbridge.model import (
 from labelbridge.model.steps import Attention, Begin, OperationOrder, RecordFound, Timing, Withdrawal
 from labelbridge.plans import Step, steps_of
 from workflows._errors import as_failure, as_info, ends_operation, is_final
+from workflows._turns import Turns
 
 T = TypeVar("T")
 Undo = Callable[[], Awaitable[None]]
@@ -72,7 +73,7 @@ _UNTIL_KNOWN = Timing(
 """Used for the first read and for the audit of an operation that failed before it; no gate was touched then."""
 
 
-class OperationWorkflow:
+class OperationWorkflow(Turns):
     """Base of the operation workflows: `transact` runs one as a transaction."""
 
     @workflow.init
@@ -261,6 +262,7 @@ class OperationWorkflow:
             await workflow.sleep(self.timing.role_poll)
 
     async def _effect(self, name: str, argument: object, result: type[T] | None) -> T:
+        await self.turn(name, argument)
         value: T = await workflow.execute_activity(
             name,
             argument,
@@ -275,6 +277,7 @@ class OperationWorkflow:
 
     async def read(self, name: str, argument: object, result: type[T] | None) -> T:
         """A step that changes nothing, or only adds content-addressed blobs: long, with heartbeats."""
+        await self.turn(name, argument)
         value: T = await workflow.execute_activity(
             name,
             argument,
@@ -306,6 +309,7 @@ class OperationWorkflow:
         """
         pause, since = timedelta(seconds=1), workflow.now()
         while True:
+            await self.turn(name, argument, urgent=True)
             try:
                 value: T = await workflow.execute_activity(
                     name,

@@ -183,7 +183,7 @@ class TrainWorkflow(Moves):
         try:
             with self.step(Step.DEPLOY):
                 await self.read("deploy_model", order, None)
-        except ActivityError as error:
+        except (ActivityError, LabelbridgeError) as error:
             info = as_info(error)
             message = (
                 f"Model {self.train.model} is trained and recorded; its deployment failed: {info.message}"

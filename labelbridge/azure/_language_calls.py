@@ -7,13 +7,14 @@ project client is made directly.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from azure.ai.textanalytics.authoring.aio import TextAuthoringClient, TextAuthoringProjectClient
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from labelbridge.azure.arm import Arm, LanguageAccount
@@ -34,8 +35,12 @@ class LanguageCalls:
         arm: Arm,
         credential: AsyncTokenCredential,
         transport: DeadlineTransport,
+        policies: Sequence[AsyncHTTPPolicy[Any, Any]] = (),
     ) -> None:
-        """The endpoint is looked up through `arm` on first use. `transport` is shared."""
+        """The endpoint is looked up through `arm` on first use. `transport` is shared.
+
+        `policies` stand in front of each request, below the client's own retries.
+        """
         self.id = resource_id
         self.settings = settings
         self._arm = arm
@@ -45,6 +50,7 @@ class LanguageCalls:
             "credential_scopes": [f"{settings.azure.language_audience}/.default"],
             "transport": transport,
             "retry_total": 0,
+            "per_retry_policies": list(policies),
         }
         self._endpoint: str | None = None
         self._client: TextAuthoringClient | None = None

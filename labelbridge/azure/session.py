@@ -20,8 +20,9 @@ from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.language import LanguageResource
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import Model, arm_id
+from labelbridge.model import Model, arm_id, resource_key
 from labelbridge.settings import Settings
+from labelbridge.throttling.throttling import Throttling
 
 if TYPE_CHECKING:
     from labelbridge.azure.event_grid import Topic
@@ -43,8 +44,14 @@ class AzureSession:
 
     arm: Arm
 
-    def __init__(self, settings: Settings, credential: AsyncTokenCredential | None = None) -> None:
-        """Take `DefaultAzureCredential` unless a test gives another."""
+    def __init__(
+        self, settings: Settings, credential: AsyncTokenCredential | None = None, *, throttled: bool = False
+    ) -> None:
+        """Take `DefaultAzureCredential` unless a test gives another.
+
+        `throttled`: requests to Language wait for their turn, as those of workers must. People who look at a
+        page or give a command do not wait: `settings.throttle.kept_back` is for them.
+        """
         self._settings = settings
         self._transport = DeadlineTransport(settings.ca_bundle)
         self._credential: Any = credential or DefaultAzureCredential(transport=self._transport)
@@ -54,6 +61,10 @@ class AzureSession:
         self._blobs: dict[str, Blobs] = {}
         self._topics: dict[str, Topic] = {}
         self._identity: Identity | None = None
+        self.throttling: Throttling | None = None
+        account = settings.registry.account
+        if throttled and account:
+            self.throttling = Throttling(settings.throttle, self.blobs(account), settings.registry.container)
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
@@ -74,8 +85,14 @@ class AzureSession:
         """The Language resource with this ARM id; nothing is read until it is used."""
         key = arm_id(resource_id).casefold()
         if key not in self._language:
+            found = self.throttling and self.throttling.of(resource_key(resource_id), resource_id)
             self._language[key] = LanguageResource(
-                resource_id, self._settings, self.arm, self._credential, self._transport
+                resource_id,
+                self._settings,
+                self.arm,
+                self._credential,
+                self._transport,
+                (found.policy,) if found else (),
             )
         return self._language[key]
 

@@ -18,6 +18,7 @@ from labelbridge.local.context import context_of
 from labelbridge.local.faults import FaultSpec
 from labelbridge.local.http import json_body, whole_number
 from labelbridge.local.identity import add, bootstrap_owner
+from labelbridge.local.requests import forget_requests, list_requests
 
 
 async def health(request: Request) -> Response:
@@ -70,5 +71,7 @@ def admin_routes() -> list[Route]:
         Route("/local/faults", list_faults, methods=["GET"]),
         Route("/local/faults", remove_faults, methods=["DELETE"]),
         Route("/local/faults/{id}", remove_faults, methods=["DELETE"]),
+        Route("/local/requests", list_requests, methods=["GET"]),
+        Route("/local/requests", forget_requests, methods=["DELETE"]),
         Route("/studio/log", studio_log, methods=["GET"]),
     ]

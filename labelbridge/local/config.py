@@ -105,6 +105,8 @@ class LocalConfig(Section):
     """A granted or removed role takes effect this long after the response."""
     retry_after: int = 1
     """Whole seconds in the `Retry-After` of long-running operations."""
+    quota_window: float = Field(default=60.0, gt=0)
+    """Seconds over which quotas "per minute" are counted: less makes a rehearsal of many minutes short."""
     arm_per_minute: int = 0
     """ARM requests per subscription and minute; 0 means no quota."""
     max_labeling_items: int = 500_000

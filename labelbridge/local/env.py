@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from labelbridge.local.config import LocalConfig
 from labelbridge.local.seed import RECORDS_ACCOUNT, Tenant
 
 FAST: Mapping[str, str] = {
@@ -56,6 +57,15 @@ def environment(
     if temporal_ui:
         found["LABELBRIDGE_TEMPORAL__UI"] = temporal_ui
     return found | {f"LABELBRIDGE_TIMING__{name}": value for name, value in timing.items()}
+
+
+def throttle(config: LocalConfig) -> dict[str, str]:
+    """The quotas of this local Azure, as its workers are told of them."""
+    return {
+        "LABELBRIDGE_THROTTLE__POST_PER_MINUTE": str(config.language.post_per_minute),
+        "LABELBRIDGE_THROTTLE__GET_PER_MINUTE": str(config.language.get_per_minute),
+        "LABELBRIDGE_THROTTLE__WINDOW": f"PT{max(1.0, config.quota_window)}S",
+    }
 
 
 def write_env_file(path: Path, variables: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Requests per minute, and the 429 that says when to come back."""
+"""Requests per minute (or per a shorter window, in a rehearsal), and the 429 that says when to come back."""
 
 import math
 from collections import deque
@@ -6,16 +6,14 @@ from collections import deque
 from labelbridge.local.azure_error import AzureError
 from labelbridge.local.clock import Clock
 
-WINDOW = 60.0
-"""Seconds; Azure states these limits per minute."""
-
 
 class Quotas:
-    """Sliding one-minute windows, in memory: a restarted server starts with empty windows."""
+    """Sliding windows, in memory: a restarted server starts with empty windows."""
 
-    def __init__(self, clock: Clock) -> None:
-        """All windows are empty."""
+    def __init__(self, clock: Clock, window: float = 60.0) -> None:
+        """All windows are empty. `window` is in seconds; Azure states these limits per minute."""
         self._clock = clock
+        self._window = window
         self._taken: dict[str, deque[float]] = {}
 
     def take(self, key: str, per_minute: int) -> None:
@@ -28,10 +26,10 @@ class Quotas:
             return
         now = self._clock.now()
         taken = self._taken.setdefault(key, deque())
-        while taken and taken[0] <= now - WINDOW:
+        while taken and taken[0] <= now - self._window:
             taken.popleft()
         if len(taken) >= per_minute:
-            wait = max(1, math.ceil(taken[0] + WINDOW - now))
+            wait = max(1, math.ceil(taken[0] + self._window - now))
             raise AzureError(
                 429,
                 "TooManyRequests",

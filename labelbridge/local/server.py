@@ -10,8 +10,10 @@ import contextlib
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
@@ -46,6 +48,7 @@ from labelbridge.local.labeling_studio import labeling_studio_routes
 from labelbridge.local.language_api import language_routes
 from labelbridge.local.quotas import Quotas
 from labelbridge.local.rbac import Rbac
+from labelbridge.local.requests import KEPT, RequestLog
 from labelbridge.local.state import State
 from labelbridge.local.studio_pages import studio_page_routes
 from labelbridge.local.tokens import Tokens
@@ -81,7 +84,7 @@ def create_context(config: LocalConfig) -> Context:
         clock=clock,
         rbac=Rbac(state, clock, config.role_propagation),
         tokens=Tokens(config.data_dir, config.tenant_id, clock, config.token_seconds),
-        quotas=Quotas(clock),
+        quotas=Quotas(clock, config.quota_window),
         faults=Faults(),
         blobs=BlobAccess(config.blob),
     )
@@ -91,6 +94,7 @@ def create_app(config: LocalConfig, context: Context | None = None) -> Starlette
     """The TLS application. Its lifespan runs the background coroutines and closes the state."""
     context = context or create_context(config)
     context.background.append(lambda: run_due(context))
+    requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
     routes: list[BaseRoute] = [
         *admin_routes(),
         *entra_admin_routes(),
@@ -115,10 +119,14 @@ def create_app(config: LocalConfig, context: Context | None = None) -> Starlette
     app = Starlette(
         routes=[*routes, *language_routes(context), arm_route()],
         lifespan=lifespan,
-        middleware=[Middleware(FaultMiddleware, faults=context.faults)],
+        middleware=[
+            Middleware(RequestLog, entries=requests, clock=context.clock),
+            Middleware(FaultMiddleware, faults=context.faults),
+        ],
         exception_handlers={AzureError: azure_error_response},
     )
     app.state.context = context
+    app.state.requests = requests
     return app
 
 

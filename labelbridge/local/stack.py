@@ -209,7 +209,7 @@ class Stack:
             timing=self._timing,
             reconcile=self._reconcile,
         )
-        return found | self._variables
+        return found | env.throttle(self._config()) | self._variables
 
     def settings(self, principal: str) -> Settings:
         """The settings that such a process loads."""

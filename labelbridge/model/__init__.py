@@ -32,6 +32,7 @@ from labelbridge.model._nouns import (
     Transition,
     arm_id,
     arm_name,
+    resource_key,
     same_resource,
 )
 from labelbridge.model._progress import (
@@ -125,5 +126,6 @@ __all__ = [
     "WaitingOperation",
     "arm_id",
     "arm_name",
+    "resource_key",
     "same_resource",
 ]

@@ -93,6 +93,12 @@ def same_resource(a: str, b: str) -> bool:
     return a.rstrip("/").casefold() == b.rstrip("/").casefold()
 
 
+def resource_key(resource_id: str) -> str:
+    """Identity of a Language resource in names, e.g. `contoso-1a2b3c4d`, from its ARM id."""
+    digest = hashlib.sha256(resource_id.casefold().encode()).hexdigest()[:8]
+    return f"{arm_name(resource_id).lower()}-{digest}"
+
+
 class ProjectRef(Model):
     """Names one Language project: the ARM id of its resource, and its name."""
 
@@ -107,8 +113,12 @@ class ProjectRef(Model):
 
         Account names are unique only within a resource group, hence the hash of the whole id.
         """
-        digest = hashlib.sha256(self.language_resource.casefold().encode()).hexdigest()[:8]
-        return f"{arm_name(self.language_resource).lower()}-{digest}.{self.name}"
+        return f"{self.resource_key}.{self.name}"
+
+    @property
+    def resource_key(self) -> str:
+        """Identity of the Language resource in names, e.g. `contoso-1a2b3c4d`."""
+        return resource_key(self.language_resource)
 
     @property
     def workflow_id(self) -> str:

@@ -37,6 +37,10 @@ class Timing(Model):
     step_patience: timedelta
     poll: timedelta
     role_poll: timedelta
+    turns: bool = False
+    """Whether steps that begin authoring work take a turn in their Language resource's queue first."""
+    turn_patience: timedelta = timedelta(hours=2)
+    """`ThrottleSettings.turn_patience`."""
 
 
 class OperationOrder(Model):

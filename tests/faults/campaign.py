@@ -25,6 +25,7 @@ from labelbridge.local.stack import WORKER_READY, Stack
 from tests.faults.campaign_life import Lived, Outcome, Scene
 from tests.faults.campaign_plan import MOVES, life, weather
 from tests.faults.campaign_weather import QUEUE, Crew, Weather
+from tests.faults.lives import NO_QUOTA
 from tests.faults.witness import StudioLog
 from tests.faults.yard import Yard
 
@@ -42,8 +43,6 @@ TIMING = {
 }
 """Margins for gates that are 0.4 s late, effects that are held for up to 0.5 s, and a busy machine: an
 effect that left before its deadline has 2 s to land. Shorter ones would try the machine, not the product."""
-
-NO_QUOTA = {"language": {"post_per_minute": 0, "get_per_minute": 0}}
 
 
 @dataclass

@@ -6,6 +6,7 @@ import pytest
 from temporalio import activity
 
 import activities
+from activities.turns import Turns
 from labelbridge import names
 from labelbridge.azure.session import AzureSession
 from labelbridge.registry import Registry
@@ -40,6 +41,7 @@ NOT_YET = {
     "prepare_project",
     "read_labels_file",
     "retire_job",
+    "take_turn",
 }
 """Activities of operations that no recorded matrix has struck: the last one was cut off. The next whole
 matrix strikes them, and then none may stand here."""
@@ -50,6 +52,8 @@ NO_OPERATION_YET = {"labelbridge.import", "labelbridge.reconcile", "labelbridge.
 class _Session:
     """Stands for the clients: activities are only listed here, not run."""
 
+    throttling = None
+
     def blobs(self, account: str) -> object:
         return object()
 
@@ -57,7 +61,7 @@ class _Session:
 def _activities() -> set[str]:
     settings = Settings(_env_file=None, registry=RegistrySettings(account="records"))
     session, registry = cast("AzureSession", _Session()), cast("Registry", object())
-    found = activities.all_activities(session, registry, settings)
+    found = [*activities.all_activities(session, registry, settings), Turns(session).take_turn]
     return {str(activity._Definition.must_from_callable(one).name) for one in found}
 
 

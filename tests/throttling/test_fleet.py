@@ -1,0 +1,146 @@
+"""Thirty projects on one Language resource with Azure's quotas: all are served, and Azure need not refuse.
+
+What is claimed is held against the log of the local Azure, which the product has no hand in.
+"""
+
+import asyncio
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from labelbridge.client import Labelbridge
+from labelbridge.model import OperationResult, ProjectRef, StepState, SyncRequest
+from labelbridge.throttling.turns import WAITING
+from tests.throttling.fleet import MINUTE, PROJECTS, THROTTLE, UNTHROTTLED, Asked, Fleet, until
+
+PATIENCE = 150.0
+ON_ITS_WAY = 1.0
+"""Seconds after a 429 in which a request may arrive that was let through before it."""
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    made = Fleet.start(tmp_path_factory.mktemp("fleet"))
+    try:
+        with made.stack.acting_as("operator"):
+            yield made
+        made.stack.check()
+    finally:
+        made.stack.stop()
+
+
+async def sync(bridge: Labelbridge, ref: ProjectRef) -> OperationResult:
+    return await (await bridge.start(ref, SyncRequest())).result(PATIENCE)
+
+
+async def greedily(bridge: Labelbridge, ref: ProjectRef) -> None:
+    """One sync after the other, for as long as nobody stops it."""
+    while True:
+        await sync(bridge, ref)
+
+
+async def waits_seen(bridge: Labelbridge, ref: ProjectRef) -> bool:
+    """True once the project's timeline has said that it waits for its turn."""
+    handle = await bridge.start(ref, SyncRequest())
+    result = asyncio.create_task(handle.result(PATIENCE))
+    seen = False
+    while not result.done():
+        progress = await handle.progress()
+        steps = progress.steps if progress else ()
+        seen = seen or any(s.note == WAITING and s.state is StepState.RUNNING for s in steps)
+        await asyncio.sleep(0.1)
+    assert (await result).snapshot
+    return seen
+
+
+async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of_429(fleet: Fleet) -> None:
+    fleet.forget()
+    greedy, watched, *others = fleet.projects
+    async with fleet.bridge() as bridge:
+        await bridge.actor()
+        with fleet.workers(THROTTLE) as logs:
+            endless = asyncio.create_task(greedily(bridge, greedy))
+            watching = asyncio.create_task(waits_seen(bridge, watched))
+            results = await asyncio.gather(*(sync(bridge, ref) for ref in others))
+            assert await watching, "nobody was told what the operation waits for"
+            endless.cancel()
+            served = [log.read_text().count("turns_served") for log in logs]
+    assert all(result.snapshot for result in results)
+    assert served == [1, 1], "both workers deal out turns"
+    asked = fleet.asked()
+    exports = [one for one in asked if one.exports]
+    # No storm.
+    refused = [one for one in asked if one.status == 429]
+    assert len(refused) <= len(asked) / 10
+    assert most_in_a_minute(asked, "post") <= 10
+    # Nobody starved: everybody's export was begun, and nobody waited out of proportion.
+    waits = [first_export(exports, ref) - first_request(asked, ref) for ref in (watched, *others)]
+    assert max(waits) <= 3 * statistics.median(waits)
+    # The greedy one got its share, not more: it was served again only after those who stood in line.
+    counted = Counter(one.project for one in exports)
+    assert {counted[ref.name] for ref in (watched, *others)} == {1}
+    places = [place for place, one in enumerate(exports) if one.project == greedy.name]
+    assert sum(place < PROJECTS for place in places) <= 4
+
+
+async def test_no_worker_sends_anything_of_a_sort_before_its_retry_after_has_ended(fleet: Fleet) -> None:
+    fleet.forget()
+    fleet.order(kind="status", status=429, seconds=4, method="POST", path_regex=":export", times=1, skip=4)
+    fleet.order(
+        kind="status", status=429, seconds=3, method="GET", path_regex="/export/jobs/", times=1, skip=12
+    )
+    async with fleet.bridge() as bridge:
+        await bridge.actor()
+        with fleet.workers(THROTTLE):
+            results = await asyncio.gather(*(sync(bridge, ref) for ref in fleet.projects[:16]))
+    assert all(result.snapshot for result in results)
+    asked = fleet.asked()
+    ordered = [one for one in asked if one.status == 429 and one.retry_after in (3, 4)]
+    assert {one.sort for one in ordered} >= {"post", "get"}
+    assert early(asked) == []
+
+
+async def test_without_turns_and_turnstiles_the_same_thirty_make_a_storm(fleet: Fleet) -> None:
+    fleet.forget()
+    async with fleet.bridge() as bridge:
+        await bridge.actor()
+        with fleet.workers(UNTHROTTLED):
+            handles = await asyncio.gather(*(bridge.start(ref, SyncRequest()) for ref in fleet.projects))
+            assert handles
+            asked = await until(fleet.asked, lambda found: len(found) > 400)
+    refused = [one for one in asked if one.status == 429]
+    assert len(refused) > len(asked) / 10
+    assert early(asked) != []
+
+
+def most_in_a_minute(asked: list[Asked], sort: str) -> int:
+    """Requests of a sort in the fullest of the local Azure's minutes."""
+    times = [one.at for one in asked if one.sort == sort]
+    return max(sum(first <= at < first + MINUTE for at in times) for first in times)
+
+
+def first_request(asked: list[Asked], ref: ProjectRef) -> float:
+    return next(one.at for one in asked if one.project == ref.name)
+
+
+def first_export(exports: list[Asked], ref: ProjectRef) -> float:
+    return next(one.at for one in exports if one.project == ref.name)
+
+
+def early(asked: list[Asked]) -> list[tuple[Asked, Asked]]:
+    """Each 429 with a later request of its sort before its `Retry-After` had ended.
+
+    The project itself is read without waiting (by gates, and for whoever asks for an operation).
+    """
+    return [
+        (refusal, one)
+        for refusal in asked
+        if refusal.status == 429 and refusal.retry_after > ON_ITS_WAY
+        for one in asked
+        if one.sort == refusal.sort
+        and refusal.answered + ON_ITS_WAY < one.at < refusal.answered + refusal.retry_after
+        and not (one.method == "GET" and one.path.rstrip("/").endswith(f"/projects/{one.project}"))
+    ]
