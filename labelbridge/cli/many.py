@@ -75,7 +75,7 @@ async def _start(
     """The act; None if there is nothing to act on."""
     where = many.where or ""
     at_most = None
-    if ask.key is None or not await _begun_before(bridge, ask.key):
+    if ask.key is None or not await bridge.fleet.knows(ask.key):
         found = await bridge.fleet.list(where)
         if not found:
             emit([], "", ask.output)
@@ -94,18 +94,6 @@ async def _start(
     )
     say(f"{request.kind} of all that match is fleet act {handle.id}.")
     return handle
-
-
-async def _begun_before(bridge: "Labelbridge", key: str) -> bool:
-    """True if this key's act is there: what it changed needs no second confirmation, nor matches still."""
-    try:
-        await bridge.fleet.act(key).status()
-    except LabelbridgeError as error:
-        if error.code == "fleet_unknown":
-            return False
-        if error.code != "no_worker":
-            raise
-    return True
 
 
 def confirm_number(number: int, given: int | None, *, what: str) -> None:

@@ -5,6 +5,7 @@ finds the same act, running or ended.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from labelbridge._handle import PASSING, as_error, failure
 from labelbridge.errors import LabelbridgeError
 from labelbridge.fleet import listing
 from labelbridge.fleet.orders import (
+    FLEET_ID,
     FleetOrder,
     FleetOutcome,
     FleetPhase,
@@ -243,8 +245,20 @@ class FleetDesk:
         return await self.start(request, where=where, key=key, max_parallel=max_parallel, at_most=at_most)
 
     def act(self, id: str) -> FleetHandle:  # noqa: A002
-        """An act whose id is known, from this or another process."""
+        """An act whose id is known, from this or another process; `fleet_unknown` for what can be none."""
+        if not re.fullmatch(FLEET_ID, id):
+            raise LabelbridgeError("fleet_unknown", f"{id!r} cannot be the id of a fleet act.")
         return FleetHandle(self._bridge, id)
+
+    async def knows(self, key: str) -> bool:
+        """True if this key's act is there: what it changed needs no second confirmation, and may match no more."""
+        try:
+            await self.act(key).status()
+        except LabelbridgeError as error:
+            if error.code not in ("fleet_unknown", "no_worker"):
+                raise
+            return error.code == "no_worker"
+        return True
 
     async def acts(self, limit: int = LAST) -> tuple[str, ...]:
         """Ids of the acts that Temporal remembers, newest first."""
