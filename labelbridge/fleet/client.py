@@ -79,13 +79,14 @@ class FleetHandle:
                 raise as_error(error.cause) from error
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
-                    return await self._kept()
+                    unknown = LabelbridgeError("fleet_unknown", f"There is no fleet act {self.id}.")
+                    return await self._kept(unknown)
                 if error.status not in PASSING:
                     raise LabelbridgeError("temporal_unreachable", str(error)) from error
             await asyncio.sleep(_PAUSE)
 
     async def status(self) -> FleetStatus:
-        """How the act stands, from its workflow; from the record store once Temporal has forgotten it.
+        """How the act stands, from its workflow; of one that ended the record store knows, too.
 
         Raises:
             LabelbridgeError: `fleet_unknown`, `no_worker`, `temporal_unreachable`.
@@ -95,14 +96,17 @@ class FleetHandle:
                 names.FLEET_STATUS, result_type=FleetStatus, rpc_timeout=_ATTEMPT
             )
         except WorkflowQueryFailedError as error:
-            raise LabelbridgeError("no_worker", f"No worker says how it stands: {error}") from error
+            refusal = LabelbridgeError("no_worker", f"No worker says how the act stands: {error}")
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return await self._kept()
-            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-                raise LabelbridgeError("no_worker", "No worker says how the act stands.") from error
-            raise LabelbridgeError("temporal_unreachable", str(error)) from error
-        return seen
+                refusal = LabelbridgeError("fleet_unknown", f"There is no fleet act {self.id}.")
+            elif error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                refusal = LabelbridgeError("no_worker", "No worker says how the act stands.")
+            else:
+                raise LabelbridgeError("temporal_unreachable", str(error)) from error
+        else:
+            return seen
+        return await self._kept(refusal)
 
     async def report(self) -> tuple[FleetRow, ...]:
         """What became of each project so far, in the order in which that was known."""
@@ -126,11 +130,11 @@ class FleetHandle:
                 raise LabelbridgeError("fleet_unknown", f"No fleet act {self.id} runs.") from error
             raise LabelbridgeError("temporal_unreachable", str(error)) from error
 
-    async def _kept(self) -> FleetStatus:
+    async def _kept(self, refusal: LabelbridgeError) -> FleetStatus:
         async with _acts(self._bridge) as acts:
             ended = await acts.ended(self.id)
         if ended is None:
-            raise LabelbridgeError("fleet_unknown", f"There is no fleet act {self.id}.")
+            raise refusal
         return ended
 
 
