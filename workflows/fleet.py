@@ -9,7 +9,7 @@ if it had been asked for alone. Projects and report are in the record store, a p
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -76,7 +76,7 @@ class FleetWorkflow:
         self.page_start = 0
         self.to_cancel: set[str] = set()
         self.cancel_running = False
-        self.over = False
+        self.ended_at: datetime | None = None
 
     @workflow.run
     async def run(self, state: FleetState) -> FleetStatus:
@@ -112,7 +112,7 @@ class FleetWorkflow:
     def _phase(self) -> FleetPhase:
         if self.projects is None:
             return FleetPhase.GATHERING
-        if self.over:
+        if self.ended_at is not None:
             return FleetPhase.ENDED
         return FleetPhase.STOPPING if self.stopped else FleetPhase.RUNNING
 
@@ -133,8 +133,8 @@ class FleetWorkflow:
         finally:
             awaiting.cancel()
         await self._write(everything=True)
-        self.over = True
-        status = self._status(FleetPhase.ENDED).model_copy(update={"ended_at": workflow.now()})
+        self.ended_at = workflow.now()
+        status = self._status(FleetPhase.ENDED)
         await self._insist("fleet_end", status, None)
         return status
 
@@ -317,6 +317,7 @@ class FleetWorkflow:
             pages=self.pages,
             stopped=self.stopped,
             started_at=self.started_at,
+            ended_at=self.ended_at,
         )
 
     def _carried(self) -> FleetState:

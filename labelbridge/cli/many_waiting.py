@@ -44,7 +44,6 @@ async def finish(handle: "FleetHandle", patience: timedelta | None, output: Outp
         finally:
             follower.cancel()
             await asyncio.wait([follower])
-        show(ended)
     return await print_report(handle, ended, output)
 
 
@@ -87,5 +86,6 @@ def _view() -> Iterator[Callable[[FleetStatus], None]]:
 async def _follow(handle: "FleetHandle", show: Callable[[FleetStatus], None]) -> None:
     while True:
         with contextlib.suppress(LabelbridgeError):
-            show(await handle.status())
+            if (status := await handle.status()).phase is not FleetPhase.ENDED:
+                show(status)  # its end is said with the report
         await asyncio.sleep(LOOK_INTERVAL)
