@@ -9,6 +9,7 @@ from activities.deliveries import Deliveries
 from activities.events_in import EventsIn
 from activities.events_out import Announcer, EventsOut
 from activities.exports import Exports
+from activities.fleet import FleetSteps
 from activities.gates import Gates
 from activities.imports import Imports
 from activities.preflight import Preflights
@@ -36,6 +37,7 @@ def all_activities(session: AzureSession, registry: Registry, settings: Settings
     reconciling = Reconciling(session, registry, settings)
     imports = Imports(session, registry, conversions)
     delivery = Delivery(session, stores.outbox, stores.subscribers, settings)
+    fleet = FleetSteps(session, registry, settings)
     events_out = EventsOut(announcer, delivery, settings)
     events_in = EventsIn(session, registry, stores.policies, stores.exports, settings)
     return [
@@ -81,4 +83,12 @@ def all_activities(session: AzureSession, registry: Registry, settings: Settings
         events_out.rewind_subscriber,
         events_out.test_subscriber,
         events_in.auto_sync,
+        fleet.gather,
+        fleet.projects,
+        fleet.look,
+        fleet.submit,
+        fleet.await_first,
+        fleet.cancel,
+        fleet.write_page,
+        fleet.end,
     ]

@@ -22,6 +22,7 @@ from labelbridge import _submit, names
 from labelbridge._handle import OperationHandle, failure
 from labelbridge._sharing import Sharing
 from labelbridge.errors import LabelbridgeError
+from labelbridge.fleet.client import FleetDesk
 from labelbridge.model import (
     Accepted,
     Actor,
@@ -84,6 +85,11 @@ class Labelbridge:
         settings = settings or Settings.load()
         client = await connect_temporal(settings)
         yield cls(client, settings, actor=actor)
+
+    @property
+    def fleet(self) -> FleetDesk:
+        """Acts on many projects at once."""
+        return FleetDesk(self)
 
     def project(self, project: str | ProjectRef) -> ProjectRef:
         """A project by name in the Language resource of the settings, or by full reference."""

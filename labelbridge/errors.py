@@ -226,6 +226,14 @@ CATALOGUE: Mapping[str, Kind] = {
         "Repeat the first request with it, or choose another key for this one.",
         exit_code=ExitCode.USAGE,
     ),
+    "where_invalid": Kind(
+        "The filter cannot be read.",
+        "Fields are name, kind, active, state, resource, workspace, attention and epoch.",
+        exit_code=ExitCode.USAGE,
+    ),
+    "fleet_unknown": Kind(
+        "There is no fleet act of this id.", "`labelbridge fleet list` names the last ones."
+    ),
     # The console and its HTTP API.
     "unauthenticated": Kind(
         "Nobody is signed in.", "Sign in, or send a bearer token of the console's issuer."

@@ -34,6 +34,18 @@ ACTIVE_ATTRIBUTE = "LabelbridgeActive"
 KIND_ATTRIBUTE = "LabelbridgeKind"
 ATTENTION_ATTRIBUTE = "LabelbridgeAttention"
 """Of an entity: `none`, or the code of the error for which it needs a person."""
+RESOURCE_ATTRIBUTE = "LabelbridgeResource"
+WORKSPACE_ATTRIBUTE = "LabelbridgeWorkspace"
+"""Of an entity: the own name, in lower case, of its Language resource, and of its workspace or `none`."""
+SEARCH_ATTRIBUTES = (
+    STATE_ATTRIBUTE,
+    ACTIVE_ATTRIBUTE,
+    KIND_ATTRIBUTE,
+    ATTENTION_ATTRIBUTE,
+    RESOURCE_ATTRIBUTE,
+    WORKSPACE_ATTRIBUTE,
+)
+"""All of them are keywords; workers add those that a namespace lacks."""
 DELIVERY_WORKFLOW = "labelbridge.events.delivery"
 """Delivers events to one subscriber, for ever."""
 DELIVERY = "labelbridge/events/{name}"
@@ -45,3 +57,11 @@ EVENTS_REQUEST_WORKFLOW = "labelbridge.events.request"
 AUTO_SYNC_WORKFLOW = "labelbridge.auto_sync"
 AUTO_SYNC = "labelbridge/auto-sync/{key}"
 """Id of a project's Schedule, and the start of the ids of what it, or an export's event, starts."""
+FLEET_WORKFLOW = "labelbridge.fleet"
+FLEET = "labelbridge/fleet/{id}"
+"""Id of the workflow of one act on many projects. A project's key has a dot, so none is called `fleet`."""
+FLEET_STATUS = "fleet_status"
+FLEET_STOP = "fleet_stop"
+"""Signal to a fleet act: begin nothing more."""
+FLEET_DIGEST = "LabelbridgeFleetDigest"
+"""Memo of a fleet act: what it was asked, to tell another act that came with the same key."""

@@ -27,12 +27,7 @@ from labelbridge.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-SEARCH_ATTRIBUTES = (
-    names.STATE_ATTRIBUTE,
-    names.ACTIVE_ATTRIBUTE,
-    names.KIND_ATTRIBUTE,
-    names.ATTENTION_ATTRIBUTE,
-)
+SEARCH_ATTRIBUTES = names.SEARCH_ATTRIBUTES
 RETRY_INTERVAL = 0.25
 """Seconds between two attempts to reach a service that is still starting."""
 

@@ -4,6 +4,7 @@ from workflows.connect import ConnectWorkflow
 from workflows.disconnect import DisconnectWorkflow
 from workflows.events_delivery import DeliveryWorkflow, EventsRequestWorkflow
 from workflows.events_sync import AutoSyncWorkflow
+from workflows.fleet import FleetWorkflow
 from workflows.import_ import ImportWorkflow
 from workflows.preflight import PreflightWorkflow
 from workflows.project import ProjectWorkflow
@@ -25,6 +26,7 @@ ALL = (
     RecoverWorkflow,
     ReconcileWorkflow,
     SweepWorkflow,
+    FleetWorkflow,
     PreflightWorkflow,
     DeliveryWorkflow,
     EventsRequestWorkflow,

@@ -85,7 +85,8 @@ class OperationWorkflow(Turns):
         self.started_at = workflow.now()
         self.steps: dict[Step, StepProgress] = {}
         self.undos: list[tuple[str, Undo]] = []
-        self.notes: list[str] = []
+        fleet = order.submission.fleet
+        self.notes = [f"Part of the fleet act {fleet}."] if fleet else []
         self.timing = _UNTIL_KNOWN
         self.status: ProjectStatus
         self.stored: StoredRecord | None = None

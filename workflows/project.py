@@ -16,7 +16,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 
 from labelbridge import names
 from labelbridge.errors import LabelbridgeError
-from labelbridge.lifecycle import Verdict, judge, state_of
+from labelbridge.fleet.facts import published
+from labelbridge.lifecycle import Verdict, judge
 from labelbridge.model import (
     OURSELVES,
     Accepted,
@@ -44,10 +45,6 @@ _LOOK_TIMEOUT = timedelta(seconds=20)
 """A caller waits for this look, so it gives up early and says so."""
 _LOOK_ATTEMPT = timedelta(seconds=5)
 """One attempt of it: a worker that dies while it looks must not cost the whole look."""
-_STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
-_ACTIVE = SearchAttributeKey.for_keyword(names.ACTIVE_ATTRIBUTE)
-_KIND = SearchAttributeKey.for_keyword(names.KIND_ATTRIBUTE)
-_ATTENTION = SearchAttributeKey.for_keyword(names.ATTENTION_ATTRIBUTE)
 _LOOK_PAUSE, _LOOK_PAUSE_MAX = timedelta(seconds=10), timedelta(minutes=5)
 """Between two looks at a project that cannot be looked at."""
 _VISIBLE_AFTER = timedelta(minutes=5)
@@ -242,7 +239,7 @@ class ProjectWorkflow:
         if isinstance(queued.submission.request, SyncRequest):
             # In one task with the child's start: who reads the new number asked after it.
             self.syncs.begin(self._accepted(queued), queued.submission.request)
-        workflow.upsert_memo(self._memo())
+        self._publish()
         try:
             await workflow.execute_child_workflow(
                 names.OPERATION_WORKFLOWS[kind.value], order, id=workflow_id, result_type=OperationResult
@@ -331,14 +328,8 @@ class ProjectWorkflow:
 
     def _publish(self) -> None:
         status = self._status_now()
-        kind = status.kind.value if status.kind else "unknown"
         workflow.upsert_search_attributes(
-            [
-                _STATE.value_set(state_of(status).value),
-                _ACTIVE.value_set(status.active.value),
-                _KIND.value_set(kind),
-                _ATTENTION.value_set(self.attention.code if self.attention else "none"),
-            ]
+            [SearchAttributeKey.for_keyword(name).value_set(value) for name, value in published(status)]
         )
         workflow.upsert_memo(self._memo())
 

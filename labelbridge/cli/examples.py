@@ -13,10 +13,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "switch": (
         "labelbridge switch tickets --to azureml",
         "labelbridge switch tickets --to language --policy refuse --timeout 30m",
+        "labelbridge switch --all --where 'active=language and workspace=emea' --to azureml --dry-run",
+        "labelbridge switch --all --where 'kind=entities' --to azureml --max-parallel 8 --key wave-2 --confirm 40",
     ),
     "sync": (
         "labelbridge sync tickets",
         "labelbridge sync tickets --key nightly-2026-03-01 --query snapshot.id",
+        "labelbridge sync --all --where 'active=azureml' --confirm 12",
     ),
     "train": (
         "labelbridge train tickets --model v2",
@@ -34,6 +37,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "labelbridge status tickets --query active",
         'labelbridge status --query "[?connected].{project: project.name, active: active}"',
     ),
+    "list": (
+        "labelbridge list --where 'active=azureml and state=switching'",
+        "labelbridge list --where 'attention!=none or not (kind in (entities, multi-label))' --output json",
+        "labelbridge list --where 'resource=contoso-language' --query \"[?epoch>`4`].name\"",
+    ),
+    "fleet status": ("labelbridge fleet status wave-2",),
+    "fleet watch": ("labelbridge fleet watch wave-2 --timeout 2h",),
+    "fleet report": (
+        "labelbridge fleet report wave-2",
+        "labelbridge fleet report wave-2 --query \"rows[?outcome=='refused'].project.name\"",
+    ),
+    "fleet cancel": ("labelbridge fleet cancel wave-2", "labelbridge fleet cancel wave-2 --running"),
+    "fleet list": ("labelbridge fleet list",),
     "history": (
         "labelbridge history tickets --since 7d",
         "labelbridge history tickets --limit 0 --output json",

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelbridge.cli import convert, events, following, looking, operations, reconcile, snapshots
+from labelbridge.cli import convert, events, fleet, following, looking, operations, reconcile, snapshots
 from labelbridge.cli._exit import leave
 from labelbridge.cli.command import command
 from labelbridge.cli.completion import completion, prepare
@@ -24,15 +24,21 @@ _MEANINGS = {
     ExitCode.USAGE: "the command line or the settings are wrong, or the confirmation did not match",
     ExitCode.REFUSED: "refused, without effect",
     ExitCode.ROLLED_BACK: "failed and put back",
-    ExitCode.CANCELLED: "cancelled and undone",
+    ExitCode.CANCELLED: "cancelled and undone; with --all: some projects were not begun",
     ExitCode.STILL_RUNNING: "the operation still runs or the condition is not met yet, only the waiting ended",
     ExitCode.UNREACHABLE: "a service could not be reached",
-    ExitCode.FINDINGS: "doctor or --dry-run found errors, or reconcile something that differs still",
+    ExitCode.FINDINGS: "doctor or --dry-run found errors, or reconcile something that differs still; with --all: some "
+    "projects were refused or failed",
     ExitCode.QUARANTINED: "done, but some labels are in quarantine (operations: with --allow-quarantine)",
 }
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _MEANINGS.items()) + "."
 
-_NO_HELP = {"help": False, snapshots.NAME: {"help": False}, events.NAME: {"help": False}}
+_NO_HELP = {
+    "help": False,
+    snapshots.NAME: {"help": False},
+    events.NAME: {"help": False},
+    fleet.NAME: {"help": False},
+}
 """`--help` that was not given, said in Typer's own type: it would load pydantic to read a None as no."""
 
 app = typer.Typer(
@@ -62,8 +68,10 @@ for function in (
 ):
     command(app)(function)
 command(app, "import")(operations.import_)
+command(app, "list")(fleet.list_)
 app.add_typer(snapshots.app)
 app.add_typer(events.app)
+app.add_typer(fleet.app)
 command(app)(completion)
 
 

@@ -7,13 +7,18 @@ import typer
 
 from labelbridge.cli.conduct import Ask, asked, conduct
 from labelbridge.cli.confirm import confirm_permanent
+from labelbridge.cli.many import Many, conduct_one_or_many
 from labelbridge.cli.options import (
+    AnyProjectArg,
     ConfirmOption,
     DisconnectLabels,
     DryRunOption,
+    EveryOption,
     KeyOption,
     KindName,
+    NumberOption,
     OutputOption,
+    ParallelOption,
     Policy,
     PolicyOption,
     ProjectArg,
@@ -21,10 +26,12 @@ from labelbridge.cli.options import (
     ResourceOption,
     RolesOption,
     SplitOption,
+    StopAfterOption,
     StudioName,
     TestPercentOption,
     TimeoutOption,
     WaitOption,
+    WhereOption,
 )
 from labelbridge.cli.output import OutputFormat, reporting, say
 from labelbridge.errors import LabelbridgeError
@@ -114,12 +121,18 @@ def _instructions(text: str | None, file: Path | None) -> str | None:
 
 
 def switch(
-    project: ProjectArg,
+    project: AnyProjectArg = None,
+    *,
     to: Annotated[StudioName, typer.Option("--to", help="The studio that people are to label in.")],
     policy: PolicyOption = Policy.ACTIVE,
     split: SplitOption = None,
     test_percent: TestPercentOption = 20,
     allow_quarantine: QuarantineOption = False,
+    everything: EveryOption = False,
+    where: WhereOption = None,
+    max_parallel: ParallelOption = 4,
+    stop_after: StopAfterOption = None,
+    confirm: NumberOption = None,
     language_resource: ResourceOption = None,
     output: OutputOption = OutputFormat.TABLE,
     wait: WaitOption = True,
@@ -128,7 +141,7 @@ def switch(
     dry_run: DryRunOption = False,
     wait_for_roles: RolesOption = None,
 ) -> None:
-    """Move the right to label to the other studio, and the labels with it."""
+    """Move the right to label to the other studio, and the labels with it; of one project, or of many."""
 
     async def build(_: "Labelbridge", __: "Settings") -> "Request":
         from labelbridge.model import SwitchRequest
@@ -142,11 +155,12 @@ def switch(
             allow_quarantine=allow_quarantine,
         )
 
-    conduct(Ask(project, output, language_resource, wait, timeout, key, dry_run, wait_for_roles), build)
+    ask = Ask(project or "", output, language_resource, wait, timeout, key, dry_run, wait_for_roles)
+    conduct_one_or_many(ask, Many(everything, where, max_parallel, stop_after, confirm), build)
 
 
 def sync(
-    project: ProjectArg,
+    project: AnyProjectArg = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Give Language the merge of both studios' labels.")
     ] = False,
@@ -154,6 +168,11 @@ def sync(
     split: SplitOption = None,
     test_percent: TestPercentOption = 20,
     allow_quarantine: QuarantineOption = False,
+    everything: EveryOption = False,
+    where: WhereOption = None,
+    max_parallel: ParallelOption = 4,
+    stop_after: StopAfterOption = None,
+    confirm: NumberOption = None,
     language_resource: ResourceOption = None,
     output: OutputOption = OutputFormat.TABLE,
     wait: WaitOption = True,
@@ -162,7 +181,10 @@ def sync(
     dry_run: DryRunOption = False,
     wait_for_roles: RolesOption = None,
 ) -> None:
-    """Bring Language up to date with the active studio; answers with a snapshot of its labels."""
+    """Bring Language up to date with the active studio; answers with a snapshot of its labels.
+
+    With --all: of every project that --where matches; the report names the snapshots.
+    """
 
     async def build(_: "Labelbridge", __: "Settings") -> "Request":
         from labelbridge.model import SyncRequest
@@ -176,7 +198,8 @@ def sync(
             allow_quarantine=allow_quarantine,
         )
 
-    conduct(Ask(project, output, language_resource, wait, timeout, key, dry_run, wait_for_roles), build)
+    ask = Ask(project or "", output, language_resource, wait, timeout, key, dry_run, wait_for_roles)
+    conduct_one_or_many(ask, Many(everything, where, max_parallel, stop_after, confirm), build)
 
 
 def train(

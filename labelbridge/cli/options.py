@@ -185,3 +185,39 @@ TestPercentOption = Annotated[
         "--test-percent", min=0, max=99, help="With `--split keep`: share of new documents in Test."
     ),
 ]
+EveryOption = Annotated[
+    bool, typer.Option("--all", help="Every project that --where matches, as one act; instead of PROJECT.")
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help="Which projects: name, kind, active, state, resource, workspace, attention, epoch with =, !=, in; "
+        "joined by and, or, not. All if not given.",
+        show_default=False,
+    ),
+]
+ParallelOption = Annotated[
+    int, typer.Option("--max-parallel", min=1, max=100, help="With --all: projects at once.")
+]
+StopAfterOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stop-after",
+        metavar="N",
+        min=1,
+        help="With --all: begin nothing more once so many were refused or failed. One never stops the rest.",
+        show_default=False,
+    ),
+]
+NumberOption = Annotated[
+    int | None,
+    typer.Option(
+        "--confirm",
+        metavar="N",
+        min=0,
+        help="With --all: how many projects match, instead of typing it.",
+        show_default=False,
+    ),
+]

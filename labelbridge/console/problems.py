@@ -34,6 +34,7 @@ _BY_CODE: Mapping[str, int] = {
     "not_found": 404,
     "project_unknown": 404,
     "operation_unknown": 404,
+    "fleet_unknown": 404,
     "snapshot_unknown": 404,
     "method_not_allowed": 405,
     "too_large": 413,

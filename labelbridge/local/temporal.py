@@ -14,12 +14,6 @@ from pathlib import Path
 from labelbridge import names
 from labelbridge.local.processes import Child, ChildError, free_port
 
-ATTRIBUTES = (
-    names.STATE_ATTRIBUTE,
-    names.ACTIVE_ATTRIBUTE,
-    names.KIND_ATTRIBUTE,
-    names.ATTENTION_ATTRIBUTE,
-)
 TUNED = (
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",
@@ -69,7 +63,7 @@ class TemporalServer(Child):
         command = [str(binary()), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(self.port)]
         command += ["--db-filename", str(directory / "temporal.db"), "--log-level", "error"]
         command += ["--disable-config-file", "--disable-config-env"]
-        for name in ATTRIBUTES:
+        for name in names.SEARCH_ATTRIBUTES:
             command += ["--search-attribute", f"{name}=Keyword"]
         for value in FAIR + (TUNED if tuned else ()):
             command += ["--dynamic-config-value", value]
@@ -94,4 +88,4 @@ class TemporalServer(Child):
             )
         except subprocess.TimeoutExpired:
             return False
-        return all(name in done.stdout for name in ATTRIBUTES)
+        return all(name in done.stdout for name in names.SEARCH_ATTRIBUTES)

@@ -149,6 +149,8 @@ class Submission(Model):
     """How long the preflight may wait for a role assignment that is not there yet."""
     syncs_begun: int | None = None
     """For a sync: how many had begun when it was asked for. Any that began later serves it too."""
+    fleet: str | None = None
+    """Id of the fleet act that this request is part of; the audit trail names it."""
     request: Request
 
     @property

@@ -188,6 +188,34 @@ def test_the_list_is_filtered_and_paged_by_a_cursor(switched: dict[str, Any], ow
     assert owner.get("/projects", 422, cursor="%%%")["code"] == "input_invalid"
 
 
+def test_many_projects_are_found_by_a_filter_counted_and_asked_as_one_act(
+    switched: dict[str, Any], owner: Api
+) -> None:
+    where = "name in (tale-one, tale-none) and active=azureml"
+    found = owner.get("/projects", where=where)["items"]
+    assert [row["summary"]["project"]["name"] for row in found] == ["tale-one"]
+    wrong = owner.get("/projects", 422, where="active=excel")
+    assert (wrong["code"], wrong["data"]["position"]) == ("where_invalid", "8")
+
+    sync = {"request": {"kind": "sync"}, "where": where, "confirm": 1}
+    owner.refused("/fleet", {**sync, "confirm": 2}, 422, "not_confirmed")
+    owner.refused("/fleet", {**sync, "where": "name="}, 422, "where_invalid")
+    answer = owner.post("/fleet", sync, key="tale-fleet")
+    assert answer.status_code == 202, answer.text
+    assert owner.post("/fleet", sync, key="tale-fleet").json() == answer.json()
+    until = time.monotonic() + PATIENCE
+    while (act := owner.get("/fleet/tale-fleet"))["phase"] != "ended":
+        assert time.monotonic() < until, act
+        time.sleep(0.2)
+    assert act["counts"] == {"committed": 1}
+    assert act["order"]["actor"]["name"] == "olga"
+    (row,) = owner.get("/fleet/tale-fleet/report")["items"]
+    assert (row["project"]["name"], row["outcome"]) == ("tale-one", "committed")
+    operation = owner.get(f"/projects/tale-one/operations/{row['operation_id']}")
+    assert (operation["kind"], operation["state"]) == ("sync", "committed")
+    owner.refused("/fleet/no-such-act/cancel", None, 404, "fleet_unknown")
+
+
 def test_history_and_operations_are_the_audit_trail_newest_first(
     switched: dict[str, Any], connected: dict[str, Any], owner: Api
 ) -> None:

@@ -109,7 +109,16 @@ ABOVE = {Role.READER: "rita", Role.OPERATOR: "otto", Role.OWNER: "olga"}
 
 def test_every_act_of_the_api_is_in_the_table_of_roles() -> None:
     posted = {path.rpartition("/")[2] for method, path in routes() if method == "POST" and "/api/" in path}
-    assert posted == set(ACTS) | {"uploads", "eventgrid"}
+    assert posted == set(ACTS) | {"uploads", "eventgrid", "fleet"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/fleet", "/api/v1/fleet/x/cancel"])
+def test_an_act_on_many_projects_needs_an_operator(lonely: Site, path: str) -> None:
+    body = {"request": {"kind": "switch", "to": "azureml"}, "confirm": 1}
+    refused = lonely.program("rita").post(path, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_missing")
+    let_through = lonely.program("otto").post(path, json=body)
+    assert (let_through.status_code, let_through.json()["code"]) == (503, "temporal_unreachable")
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -21,8 +21,16 @@ BESIDE = {
     "auto_sync",
     "survey",
     "ask_to_reconcile",
+    "fleet_gather",
+    "fleet_projects",
+    "fleet_look",
+    "fleet_submit",
+    "fleet_await",
+    "fleet_cancel",
+    "fleet_page",
+    "fleet_end",
 }
-"""Activities of no operation on a project (events, the fleet's schedule): no stage comes to them."""
+"""Activities of no operation on a project (events, the fleet's schedule, fleet acts): no stage comes to them."""
 NOT_YET = {
     "announce_person_needed",
     "begin",

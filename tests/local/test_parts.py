@@ -15,6 +15,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
+from labelbridge import names
 from labelbridge.local import certificates, temporal
 from labelbridge.local.azurite import ACCOUNTS, Azurite
 from labelbridge.local.processes import Child, ChildError, Watchdog, free_port
@@ -161,7 +162,7 @@ async def test_temporal_keeps_its_workflows_and_its_address_over_a_kill(tmp_path
         listed = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace="default")
         )
-        for name in temporal.ATTRIBUTES:
+        for name in names.SEARCH_ATTRIBUTES:
             assert listed.custom_attributes[name] == IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     finally:
         server.stop()

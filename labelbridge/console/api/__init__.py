@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
-from labelbridge.console.api import acts, operations, projects, snapshots
+from labelbridge.console.api import acts, fleet, operations, projects, snapshots
 from labelbridge.console.api.context import PREFIX
 from labelbridge.console.auth.people import Person
 from labelbridge.console.deps import someone
@@ -32,6 +32,7 @@ router.include_router(operations.router)
 router.include_router(snapshots.router)
 router.include_router(acts.router)
 router.include_router(acts.uploads)
+router.include_router(fleet.router)
 
 
 @router.get("/me", tags=["projects"], responses=responses())

@@ -5,7 +5,7 @@ field that they do not know; and what cannot be undone is confirmed with the pro
 command line.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from labelbridge.errors import LabelbridgeError
+from labelbridge.fleet.orders import MOST_PARALLEL, FleetRequest
 from labelbridge.model import (
     Actor,
     AuditEntry,
@@ -125,6 +126,36 @@ class Look(Model):
 
     model_config = _strictly({"request": {"kind": "switch", "to": "azureml"}})
     request: Looked
+
+
+NO_WAIT = timedelta(0)
+
+
+class FleetAct(Model):
+    """One request to every project that a filter matches."""
+
+    model_config = _strictly(
+        {
+            "request": {"kind": "switch", "to": "azureml"},
+            "where": "active=language and workspace=emea",
+            "max_parallel": 8,
+            "confirm": 40,
+        }
+    )
+    request: FleetRequest
+    where: str = Field(default="", max_length=4_000, description="As `labelbridge list --where` reads it.")
+    max_parallel: int = Field(default=4, ge=1, le=MOST_PARALLEL, description="Projects at once.")
+    stop_after: int | None = Field(
+        default=None, ge=1, description="Begin nothing more once so many were refused or failed."
+    )
+    confirm: int = Field(ge=1, description="How many projects match: with another number nothing is begun.")
+
+
+class FleetAsked(Model):
+    """Where to look for the act."""
+
+    id: str
+    location: str
 
 
 class PlannedStep(Model):

@@ -16,6 +16,8 @@ from labelbridge.console.fleet import MOST_ROWS, Fleet, FleetRow, Wanted
 from labelbridge.console.problems import responses
 from labelbridge.console.reading import Reading as Azure
 from labelbridge.errors import LabelbridgeError
+from labelbridge.fleet.facts import facts_of
+from labelbridge.fleet.where import matches, parse
 from labelbridge.lifecycle import State, judge
 from labelbridge.model import (
     AuditEntry,
@@ -36,7 +38,7 @@ _HISTORY = 100_000
 router = APIRouter(tags=["projects"])
 
 
-@router.get("/projects", responses=responses("registry_unreachable"))
+@router.get("/projects", responses=responses("registry_unreachable", "where_invalid"))
 async def projects(
     request: Request,
     bridge: Reading,
@@ -50,15 +52,29 @@ async def projects(
     attention: Annotated[
         bool | None, Query(description="Projects that need a person, or differ from their record.")
     ] = None,
+    where: Annotated[
+        str,
+        Query(
+            max_length=4_000,
+            description="As `labelbridge list --where` reads it: fields name, kind, active, state, resource, "
+            "workspace, attention, epoch with `=`, `!=`, `in`, joined by `and`, `or`, `not`.",
+            examples=["active=azureml and state=switching"],
+        ),
+    ] = "",
     cursor: Cursor = None,
     limit: Limit = PAGE,
 ) -> Page[FleetRow]:
     """All projects, by name; each filter leaves out what it does not match."""
+    meant = parse(where)
     fleet: Fleet = request.app.state.fleet
     wanted = Wanted(text=search, state=state, active=active, kind=kind, running=running, attention=attention)
     listed = await fleet.page(wanted, size=MOST_ROWS)
     after = last_of(cursor)
-    rows = [row for row in listed.rows if after is None or _place(row) > after]
+    rows = [
+        row
+        for row in listed.rows
+        if (after is None or _place(row) > after) and matches(meant, facts_of(row.summary))
+    ]
     shown = tuple(rows[:limit])
     return Page(items=shown, next=cursor_of(_place(shown[-1])) if len(rows) > limit else None)
 
