@@ -22,6 +22,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import activities
 import workflows
 from activities._errors import ErrorsInterceptor
+from labelbridge import converter
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import ExitCode
 from labelbridge.events.stores import Stores
@@ -75,12 +76,13 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     Logs `worker_ready` once it polls. Returns after the graceful shutdown.
 
     Raises:
-        LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`.
+        LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`,
+            `encryption_keys_unavailable`.
         Exception: what ended the worker, if it failed for good.
     """
     client = await connect_temporal(settings)
     await register_search_attributes(client)
-    async with AzureSession(settings) as session:
+    async with converter.closing(client), AzureSession(settings) as session:
         registry = await open_registry(session, settings)
         stores = Stores.of(session, settings)
         await start_deliveries(client, stores, settings)
