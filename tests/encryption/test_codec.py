@@ -26,7 +26,11 @@ PAYLOADS = st.builds(
 
 
 def codec(
-    active: str = "new", namespace: str = "labeling", *, plain: bool = True, **keys: bytes
+    active: str = "new",
+    namespace: str = "labeling",
+    *,
+    plain: bool = True,
+    keys: dict[str, bytes] | None = None,
 ) -> EncryptionCodec:
     ring = KeyRing(active, keys or {"new": NEW, "old": OLD})
 
@@ -83,12 +87,12 @@ def test_what_a_former_key_encrypted_is_read_after_the_rotation(payload: Payload
 @given(PAYLOADS)
 def test_another_key_under_the_same_id_reads_nothing(payload: Payload) -> None:
     (sealed,) = run(codec().encode([payload]))
-    assert refusal(codec(new=OTHER), sealed).code == "payload_unreadable"
+    assert refusal(codec(keys={"new": OTHER}), sealed).code == "payload_unreadable"
 
 
 def test_a_key_that_is_not_there_is_named() -> None:
     (sealed,) = run(codec().encode([Payload(data=b"x")]))
-    error = refusal(codec(active="old", old=OLD), sealed)
+    error = refusal(codec(active="old", keys={"old": OLD}), sealed)
     assert (error.code, error.data) == ("encryption_key_unknown", {"key": "new"})
     assert "'new'" in error.message
     assert "'old'" in error.message
@@ -96,10 +100,10 @@ def test_a_key_that_is_not_there_is_named() -> None:
 
 def test_metadata_is_bound_so_that_a_payload_passes_for_no_other_keys_nor_namespaces() -> None:
     same = {"new": NEW, "old": NEW}
-    (sealed,) = run(codec(**same).encode([Payload(data=b"x")]))
+    (sealed,) = run(codec(keys=same).encode([Payload(data=b"x")]))
     assert refusal(codec(namespace="other"), sealed).code == "payload_unreadable"
     sealed.metadata["encryption-key-id"] = b"old"
-    assert refusal(codec(**same), sealed).code == "payload_unreadable"
+    assert refusal(codec(keys=same), sealed).code == "payload_unreadable"
 
 
 def test_a_later_format_is_refused_by_its_number() -> None:

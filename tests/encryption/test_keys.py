@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from labelbridge.encryption import keys as keys_module
 from labelbridge.encryption.keys import KeyRing, parse_keys, read_keys_file
 from labelbridge.encryption.settings import CodecServerSettings, EncryptionSettings
 from labelbridge.encryption.source import Keys
@@ -51,8 +50,8 @@ def test_only_roots_file_may_be_readable_by_its_group(
         found[4] = owner
         return os.stat_result(found)
 
-    monkeypatch.setattr(keys_module.os, "fstat", as_owned)
-    monkeypatch.setattr(keys_module.os, "geteuid", lambda: 1234)
+    monkeypatch.setattr(os, "fstat", as_owned)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
     if fine:
         assert read_keys_file(path).active == "a"
         return
