@@ -92,7 +92,7 @@ async def _active(client: SecretClient, name: str, enabled: list[SecretPropertie
     last = [_version(one) for one in usable if _created(one) == newest]
     if len(last) > 1:  # the vault's clock counts seconds; it knows itself which of them is current
         current = (await client.get_secret(name)).properties.version
-        return current if current in last else last[0]
+        return current if current in last else max(last)
     return last[0]
 
 

@@ -1,11 +1,12 @@
 """The driver's client on the official `azure-storage-blob` (its `aio` half)."""
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
 from labelbridge.storage_driver._client import AzureBlobStorageDriverClient, BlobNotFoundError
 
+_NO_SUCH_RANGE = 416
 _BINARY = ContentSettings(content_type="application/x-protobuf")
 
 
@@ -33,6 +34,10 @@ class AzureStorageBlobClient(AzureBlobStorageDriverClient):
             return await download.readall()
         except ResourceNotFoundError as error:
             raise BlobNotFoundError(f"{container}/{blob}") from error
+        except HttpResponseError as error:
+            if error.status_code == _NO_SUCH_RANGE:  # an empty blob has no first byte
+                return b""
+            raise
 
     def describe(self) -> str:
         """The account's address."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from labelbridge.converter import data_converter
@@ -65,7 +66,11 @@ async def test_workflow_show_reads_payloads_with_a_token_and_not_without(
     )
     assert SHOWN in by_path.stdout, by_path.stderr
 
-    refused = await asyncio.to_thread(show, *endpoint, "--codec-auth", token("Labelbridge.Owner"))
+    owner = token("Labelbridge.Owner")
+    with capture_logs() as lines:  # the command line repeats what is refused until its time is up
+        refused = await asyncio.to_thread(show, *endpoint, "--codec-auth", owner, "--command-timeout", "3s")
     assert refused.returncode != 0
     assert SHOWN not in refused.stdout
-    assert "403" in refused.stderr
+    assert {(one["event"], one["code"], one["actor"]) for one in lines} == {
+        ("request_refused", "role_missing", "paula")
+    }
