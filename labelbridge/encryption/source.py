@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from datetime import timedelta
 
 from labelbridge.encryption.keys import KeyRing
@@ -56,7 +57,8 @@ class Keys:
                     await self._fetch()
         elif self._clock() >= self._due and (self._running is None or self._running.done()):
             self._due = self._clock() + _FAILURE_PAUSE
-            self._running = asyncio.create_task(self._fetch_beside())
+            # In a context of its own: whoever happens to come first may have an effect's deadline in theirs.
+            self._running = asyncio.create_task(self._fetch_beside(), context=Context())
         assert self._ring is not None
         return self._ring
 
