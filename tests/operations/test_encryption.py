@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 from labelbridge import converter, names
@@ -62,7 +63,7 @@ def sealed(stack: Stack, tmp_path: Path) -> Iterator[Sealed]:
         "ENCRYPTION__UNKNOWN_KEY_PAUSE": "PT0S",
         "STORAGE__ACCOUNT": RECORDS_ACCOUNT,
         "STORAGE__CONTAINER": container,
-        "STORAGE__THRESHOLD": "3000",
+        "STORAGE__THRESHOLD": "1500",
         "REGISTRY__CONTAINER": f"r{uuid.uuid4().hex}",
         "TEMPORAL__TASK_QUEUE": f"sealed-{uuid.uuid4().hex}",
     }
@@ -191,11 +192,14 @@ async def _without_the_key_it_is_named(r: Rehearsal, sealed: Sealed, folder: Pat
     )
 
     async def said() -> bool | None:
-        with suppress(RPCError):
-            await r.bridge.client.get_workflow_handle(r.ref.workflow_id).signal("nothing", "x")
+        with suppress(RPCError, WorkflowQueryFailedError):
+            entity = r.bridge.client.get_workflow_handle(r.ref.workflow_id)
+            await entity.query(names.STATUS, rpc_timeout=timedelta(seconds=3))
         log = await asyncio.to_thread(stranger.log.read_text)
         return True if "encryption_key_unknown" in log and "'k9'" in log else None
 
-    await eventually(said, "the worker did not name the key")
-    stranger.stop()
+    try:
+        await eventually(said, "the worker did not name the key")
+    finally:
+        stranger.stop()
     sealed.worker.start()
