@@ -13,8 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
@@ -28,6 +26,7 @@ from labelbridge.local.stack import Stack
 from labelbridge.model import ProjectKind, ProjectSummary, Studio, SwitchRequest
 from labelbridge.plans import Step
 from labelbridge.settings import Settings
+from tests.encryption.histories import sealed_by
 from tests.operations.rehearsal import Rehearsal, eventually
 
 
@@ -119,38 +118,11 @@ async def _history_is_sealed(r: Rehearsal) -> set[str]:
         history = await raw.get_workflow_handle(workflow_id).fetch_history()
         described = await raw.get_workflow_handle(workflow_id).describe()
         for message in (*history.events, described.raw_description):
-            keys |= _sealed_payloads(message)
+            keys |= sealed_by(message)
             # Ids are not encrypted: they, and the blobs that are named by them, show the project's name.
             text = str(message).replace(r.ref.workflow_id, "").replace(quote(r.ref.workflow_id, safe=""), "")
             assert not [secret for secret in secrets if secret in text], text
     return keys
-
-
-def _sealed_payloads(message: Message, path: str = "") -> set[str]:
-    """Ids of the keys of every payload in a message; fails if one is not encrypted and no search attribute."""
-    found: set[str] = set()
-    for payload, place in _payloads(message, path):
-        if payload.metadata.get("encoding") == ENCODING:
-            found.add(payload.metadata["encryption-key-id"].decode())
-        elif not (payload.external_payloads or "search_attributes" in place):
-            raise AssertionError(f"{place} is not encrypted: {payload}")
-    return found
-
-
-def _payloads(message: Message, path: str) -> Iterator[tuple[Payload, str]]:
-    if isinstance(message, Payload):
-        yield message, path
-        return
-    for descriptor, value in message.ListFields():
-        place = f"{path}/{descriptor.name}"
-        if isinstance(value, Message):
-            yield from _payloads(value, place)
-        elif hasattr(value, "items"):
-            yield from (
-                p for one in value.values() if isinstance(one, Message) for p in _payloads(one, place)
-            )
-        elif not isinstance(value, str | bytes) and hasattr(value, "__iter__"):
-            yield from (p for one in value if isinstance(one, Message) for p in _payloads(one, place))
 
 
 async def _lists_show_it_to_who_has_the_keys(r: Rehearsal) -> None:
