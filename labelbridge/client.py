@@ -15,10 +15,9 @@ from typing import Literal, Self
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from labelbridge import _submit, names
+from labelbridge import _connecting, _submit, converter, names
 from labelbridge._handle import OperationHandle, failure
 from labelbridge._sharing import Sharing
 from labelbridge.errors import LabelbridgeError
@@ -62,7 +61,7 @@ class Labelbridge:
     """One connection to Labelbridge. Make it with `async with Labelbridge.connect() as bridge`."""
 
     def __init__(self, client: Client, settings: Settings, *, actor: Actor | None = None) -> None:
-        """Use `connect`, or bring a Temporal client that has the pydantic data converter."""
+        """Use `connect`, or bring a Temporal client with `converter.data_converter(settings)`."""
         self.client = client
         self.settings = settings
         self._actor = actor
@@ -80,11 +79,11 @@ class Labelbridge:
             actor: who asks; the identity of this process's Azure credential if None.
 
         Raises:
-            LabelbridgeError: `temporal_unreachable`.
+            LabelbridgeError: as `connect_temporal`.
         """
         settings = settings or Settings.load()
-        client = await connect_temporal(settings)
-        yield cls(client, settings, actor=actor)
+        async with converter.closing(await connect_temporal(settings)) as client:
+            yield cls(client, settings, actor=actor)
 
     @property
     def fleet(self) -> FleetDesk:
@@ -369,23 +368,11 @@ async def connect_temporal(settings: Settings) -> Client:
 
     Connection profiles of Temporal itself (`TEMPORAL_PROFILE`, `TEMPORAL_*`, its TOML file) give
     TLS, API keys, address and namespace; Labelbridge's own settings win where they were given.
-    """
-    from temporalio.envconfig import ClientConfig
 
-    config = ClientConfig.load_client_connect_config()
-    chosen = settings.temporal.model_fields_set
-    if "address" in chosen or "target_host" not in config:
-        config["target_host"] = settings.temporal.address
-    if "namespace" in chosen or "namespace" not in config:
-        config["namespace"] = settings.temporal.namespace
-    try:
-        return await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter),
-            settings.temporal.connect_timeout.total_seconds(),
-        )
-    except (TimeoutError, RuntimeError, RPCError) as error:
-        why = str(error) or "no answer in time"
-        raise LabelbridgeError("temporal_unreachable", f"{settings.temporal.address}: {why}") from error
+    Raises:
+        LabelbridgeError: `settings_invalid`, `temporal_unreachable`, `encryption_keys_unavailable`.
+    """
+    return await _connecting.connect(settings)
 
 
 def _seconds(timeout: Timeout) -> float | None:

@@ -160,7 +160,23 @@ CATALOGUE: Mapping[str, Kind] = {
         "The workers have no subscriber of this name.",
         "Subscribers stand in the workers' settings, `events.webhooks` and `events.event_grid`.",
     ),
+    # Encryption of what Temporal stores.
+    "encryption_key_unknown": Kind(
+        "A payload is encrypted with a key that this process does not have.",
+        "Give this process the key that the message names: in `encryption.keys_file`, or as an enabled version in"
+        " the vault. A key is needed until the last history that it wrote is gone.",
+    ),
+    "payload_unreadable": Kind(
+        "A payload cannot be decrypted, or is not encrypted where it must be.",
+        "Check that all processes have the same keys and namespace; if they have, the payload was changed.",
+    ),
     # Passing.
+    "encryption_keys_unavailable": Kind(
+        "The keys for payloads cannot be had.",
+        "Check `encryption.vault`, `encryption.secret` and that the identity is Key Vault Secrets User.",
+        final=False,
+        exit_code=ExitCode.UNREACHABLE,
+    ),
     "throttled": Kind(
         "Azure asks to slow down.", "It is repeated by itself.", final=False, exit_code=ExitCode.UNREACHABLE
     ),

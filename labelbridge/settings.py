@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from labelbridge.azure import roles
+from labelbridge.encryption.settings import CodecServerSettings, EncryptionSettings, PayloadStorageSettings
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.settings import EventSettings
 from labelbridge.model import DriftCode, DriftPolicy, OffsetUnit, arm_id
@@ -223,6 +224,9 @@ class Settings(BaseSettings):
     console: ConsoleSettings = ConsoleSettings()
     events: EventSettings = EventSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
+    codec_server: CodecServerSettings = CodecServerSettings()
+    storage: PayloadStorageSettings = PayloadStorageSettings()
 
     @field_validator("language_resource", "workspace")
     @classmethod

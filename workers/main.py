@@ -23,6 +23,7 @@ import activities
 import workflows
 from activities._errors import ErrorsInterceptor
 from activities.turns import ThrottleInterceptor, Turns
+from labelbridge import converter
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import ExitCode
 from labelbridge.events.stores import Stores
@@ -100,12 +101,13 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
     Logs `worker_ready` once it polls. Returns after the graceful shutdown.
 
     Raises:
-        LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`.
+        LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`,
+            `encryption_keys_unavailable`.
         Exception: what ended the worker, if it failed for good.
     """
     client = await connect_temporal(settings)
     await register_search_attributes(client)
-    async with AzureSession(settings, throttled=True) as session:
+    async with converter.closing(client), AzureSession(settings, throttled=True) as session:
         registry = await open_registry(session, settings)
         stores = Stores.of(session, settings)
         await start_deliveries(client, stores, settings)

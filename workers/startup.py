@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from labelbridge import client as client_module
 from labelbridge import names
+from labelbridge._connecting import connect_config
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
 from labelbridge.registry import Registry
@@ -37,21 +38,25 @@ T = TypeVar("T")
 class _NotReachedError(Exception):
     """One attempt failed; it may be repeated."""
 
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        self.remedy = remedy
+        super().__init__(reason)
+
 
 async def _reach(attempt: Callable[[], Awaitable[T]], patience: timedelta, code: str, what: str) -> T:
     """Repeat `attempt` until it succeeds; after `patience` raise `code` with the last reason."""
     deadline = time.monotonic() + patience.total_seconds()
-    reason = f"no answer within {patience.total_seconds():.0f} s"
+    reason, remedy = f"no answer within {patience.total_seconds():.0f} s", None
     while True:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 return await attempt()
         except _NotReachedError as error:
-            reason = str(error)
+            reason, remedy = str(error), error.remedy
         except TimeoutError:
             pass
         if time.monotonic() + RETRY_INTERVAL >= deadline:
-            raise LabelbridgeError(code, f"{what}: {reason}")
+            raise LabelbridgeError(code, f"{what}: {reason}", remedy=remedy)
         await asyncio.sleep(RETRY_INTERVAL)
 
 
@@ -59,9 +64,10 @@ async def connect_temporal(settings: Settings) -> Client:
     """A connected client, as every caller of Labelbridge connects, whose namespace exists.
 
     Raises:
-        LabelbridgeError: `temporal_unreachable`.
+        LabelbridgeError: `temporal_unreachable`; what else `labelbridge.client.connect_temporal` raises.
     """
-    where = f"{settings.temporal.address}, namespace {settings.temporal.namespace}"
+    config = connect_config(settings)
+    where = f"{config['target_host']}, namespace {config['namespace']}"
 
     async def attempt() -> Client:
         try:
@@ -74,7 +80,9 @@ async def connect_temporal(settings: Settings) -> Client:
                 raise LabelbridgeError("temporal_unreachable", f"{where}: {error.message}") from error
             raise _NotReachedError(error.message) from error
         except LabelbridgeError as error:
-            raise _NotReachedError(error.message) from error
+            if error.code != "temporal_unreachable":
+                raise
+            raise _NotReachedError(error.message, error.remedy) from error
         return client
 
     return await _reach(attempt, settings.temporal.connect_timeout, "temporal_unreachable", where)

@@ -5,14 +5,18 @@ off, and the gate writes one record for each request, without its query.
 """
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from labelbridge.errors import LabelbridgeError
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
     from uvicorn import Config
 
-    from labelbridge.settings import Settings
+    from labelbridge.encryption.settings import CodecServerSettings
+    from labelbridge.settings import ConsoleSettings, Settings
 
 _DRAIN = 5
 """Seconds that requests may take to end at a shutdown; live streams would last for ever."""
@@ -30,41 +34,63 @@ def run_console() -> None:
     settings = Settings.load()
     config = make_config(settings)
     logs.configure(settings)
+    serve(config, "The console")
+
+
+def serve(config: "Config", what: str) -> None:
+    """Run uvicorn until a signal; `settings_invalid` if the address cannot be used. `what` names the server."""
     import uvicorn
 
     server = uvicorn.Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn ends on either and then raises it again, which would make a clean end look like a crash.
         signal.signal(number, lambda *_: None)
+    cannot = f"{what} cannot serve on {config.host}:{config.port}; its log says why."
     try:
         server.run()
     except SystemExit as end:
         # uvicorn has said why; so it ends when the port is taken.
-        raise LabelbridgeError("settings_invalid", _cannot_serve(settings)) from end
+        raise LabelbridgeError("settings_invalid", cannot) from end
     if not server.started:
-        raise LabelbridgeError("settings_invalid", _cannot_serve(settings))
+        raise LabelbridgeError("settings_invalid", cannot)
 
 
 def make_config(settings: "Settings") -> "Config":
     """How uvicorn serves the console."""
-    try:
-        import uvicorn
-
+    with needs_extra():
         from labelbridge.console.app import create_app
+
+        return config_of(create_app, settings, settings.console)
+
+
+@contextmanager
+def needs_extra() -> Iterator[None]:
+    """Say which extra is missing, where an import fails."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise LabelbridgeError(
             "settings_invalid", f"{error.name} is not installed.", remedy="pip install 'labelbridge[console]'"
         ) from error
-    console = settings.console
-    for file in (console.tls_certificate, console.tls_key):
+
+
+def config_of(
+    create: "Callable[[Settings], ASGIApp]",
+    settings: "Settings",
+    place: "ConsoleSettings | CodecServerSettings",
+) -> "Config":
+    """How uvicorn serves an application at the address, and with the certificate, of `place`."""
+    import uvicorn
+
+    for file in (place.tls_certificate, place.tls_key):
         if file is not None and not file.is_file():
             raise LabelbridgeError("settings_invalid", f"There is no file {file}.")
     return uvicorn.Config(
-        create_app(settings),
-        host=console.bind,
-        port=console.port,
-        ssl_certfile=console.tls_certificate,
-        ssl_keyfile=console.tls_key,
+        create(settings),
+        host=place.bind,
+        port=place.port,
+        ssl_certfile=place.tls_certificate,
+        ssl_keyfile=place.tls_key,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -72,8 +98,3 @@ def make_config(settings: "Settings") -> "Config":
         proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN,
     )
-
-
-def _cannot_serve(settings: "Settings") -> str:
-    console = settings.console
-    return f"The console cannot serve on {console.bind}:{console.port}; its log says why."

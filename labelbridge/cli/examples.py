@@ -79,6 +79,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "labelbridge convert project.json - --to csv | head",
     ),
     "worker": ("LABELBRIDGE_LOG_FORMAT=json labelbridge worker",),
+    "codec-server": ("labelbridge codec-server",),
     "console": ("labelbridge console",),
     "dev": ("labelbridge dev", "labelbridge dev --data ./my-project --workers 2"),
     "completion": (

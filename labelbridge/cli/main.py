@@ -118,6 +118,15 @@ def console() -> None:
         run_console()
 
 
+@command(app, "codec-server")
+def codec_server() -> None:
+    """Show payloads to Temporal's UI, for those who may, until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_CODEC_SERVER__*."""
+    from labelbridge.cli.codec_server import run_codec_server
+
+    with reporting(OutputFormat.TABLE):
+        run_codec_server()
+
+
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process; see the epilog of `--help` for the exit codes."""
     code = int(ExitCode.UNEXPECTED)

@@ -46,7 +46,7 @@ def create_app(settings: Settings, client: Client | None = None) -> FastAPI:
 
     Args:
         settings: of this process; `console` must be complete.
-        client: a Temporal client with the pydantic data converter; connected at start-up if None.
+        client: a Temporal client with the data converter of `labelbridge.converter`; connected at start-up if None.
 
     Raises:
         LabelbridgeError: `settings_invalid`.
@@ -112,3 +112,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             yield
         finally:
             await app.state.reading.close()
+            await app.state.temporal.close()

@@ -8,6 +8,7 @@ import time
 
 from temporalio.client import Client
 
+from labelbridge import converter
 from labelbridge.client import connect_temporal
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import Settings
@@ -20,7 +21,7 @@ class TemporalConnection:
     """One client for the application."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """`client`: use this one, which has the pydantic data converter."""
+        """`client`: use this one, which has the data converter of `labelbridge.converter`."""
         self._settings = settings
         self._client = client
         self._lock = asyncio.Lock()
@@ -40,3 +41,8 @@ class TemporalConnection:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
             return self._client
+
+    async def close(self) -> None:
+        """Close what the client holds beside its own connection."""
+        if self._client is not None:
+            await converter.close(self._client)

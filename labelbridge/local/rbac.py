@@ -35,6 +35,8 @@ Permission = Literal[
     "roles.read",
     "roles.write",
     "events.send",
+    "secrets.read",
+    "secrets.write",
 ]
 """What a request needs. `data` is datastores and data assets; `arm.read` any management read."""
 
@@ -53,6 +55,8 @@ ROLES: dict[str, str] = {
     "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": "User Access Administrator",
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168": "Role Based Access Control Administrator",
     "d5a91429-5739-47e2-a06b-3470a27159e7": "EventGrid Data Sender",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
 }
 """Built-in role definition GUID -> name (Azure's published list of built-in roles)."""
 ROLE_IDS = {name: guid for guid, name in ROLES.items()}
@@ -96,6 +100,8 @@ GRANTS: dict[str, frozenset[Permission]] = {
     "Storage Blob Data Contributor": frozenset({"blob.read", "blob.write"}),
     "Storage Blob Data Reader": frozenset({"blob.read"}),
     "EventGrid Data Sender": frozenset({"events.send"}),
+    "Key Vault Secrets User": frozenset({"secrets.read"}),
+    "Key Vault Secrets Officer": frozenset({"secrets.read", "secrets.write"}),
 }
 """Our reduction of the built-in roles' actions to what the local Azure knows. As in Azure, Owner and
 Contributor hold no data actions: neither Language authoring by token nor blob data."""

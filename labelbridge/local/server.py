@@ -26,6 +26,7 @@ from labelbridge.local import (
     arm_store,
     entra_store,
     event_grid,
+    key_vault,
     labeling_store,
     log,
     rbac,
@@ -63,6 +64,7 @@ SCHEMAS = (
     labeling_store.SCHEMA,
     entra_store.SCHEMA,
     event_grid.SCHEMA,
+    key_vault.SCHEMA,
 )
 """The tables of the Language part are added by `language_routes`, which gets the open state."""
 LAST_WORDS = 0.2
@@ -102,6 +104,7 @@ def create_app(config: LocalConfig, context: Context | None = None) -> Starlette
         *studio_page_routes(),
         *labeling_studio_routes(),
         *event_grid.event_grid_routes(),
+        *key_vault.key_vault_routes(),
     ]
 
     @contextlib.asynccontextmanager

@@ -111,10 +111,11 @@ class Stack:
         if self.failure:
             raise ChildError(self.failure)
 
-    def add_worker(self, *, await_ready: bool = True) -> Child:
-        """Start one more worker process, named `worker-1`, `worker-2`, ..."""
+    def add_worker(self, *, await_ready: bool = True, variables: Mapping[str, str] | None = None) -> Child:
+        """Start one more worker process, named `worker-1`, `worker-2`, ...; `variables` are its own."""
         name = f"worker-{1 + sum(name.startswith('worker-') for name in self._children)}"
-        worker = _Worker(name, self.logs / f"{name}.log", self.environment("worker"), self.directory)
+        environment = self.environment("worker") | dict(variables or {})
+        worker = _Worker(name, self.logs / f"{name}.log", environment, self.directory)
         self._children[name] = worker
         if await_ready:
             worker.start()

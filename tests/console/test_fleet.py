@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from labelbridge import names
+from labelbridge import converter, names
 from labelbridge.client import Labelbridge
 from labelbridge.console.fleet import Fleet, FleetRow, Sort, Wanted, matches
 from labelbridge.console.progress import Source, progress_of
@@ -123,7 +122,7 @@ def entities(server: Server) -> int:
     """A thousand entities as visibility knows them: their workflow type, id and memo; nobody works on them."""
 
     async def start() -> None:
-        client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+        client = await Client.connect(server.address, data_converter=converter.PLAIN)
         gate = asyncio.Semaphore(50)
 
         async def one(number: int) -> None:
@@ -147,9 +146,7 @@ def entities(server: Server) -> int:
 async def fleet(server: Server, entities: int) -> tuple[Fleet, Asked]:
     """The fleet on those entities; visibility is behind by a moment, which is waited for."""
     asked = Asked()
-    client = await Client.connect(
-        server.address, data_converter=pydantic_data_converter, interceptors=[asked]
-    )
+    client = await Client.connect(server.address, data_converter=converter.PLAIN, interceptors=[asked])
 
     async def connected() -> Client:
         return client
@@ -210,7 +207,7 @@ async def test_a_project_of_another_language_resource_is_found_by_its_key(fleet:
 async def test_without_a_worker_a_project_shows_what_its_entity_said_last_and_says_so(
     server: Server, entities: int
 ) -> None:
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    client = await Client.connect(server.address, data_converter=converter.PLAIN)
 
     async def connected() -> Client:
         return client

@@ -57,8 +57,17 @@ WITH_EVERYTHING: dict[str, Any] = {
         "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "web", "annotations": {"a": "b"}},
         "extraEnv": [{"name": "LABELBRIDGE_LOG_LEVEL", "value": "debug"}],
     },
+    "encryption": {"secret": "payload-keys", "key": "ring"},
+    "codecServer": {
+        "enabled": True,
+        "tlsSecret": "codec-tls",
+        "identity": {"clientId": "00000000-0000-0000-0000-000000000004"},
+        "serviceAccount": {"annotations": {"example.net/owner": "labeling"}},
+        "extraEnv": [{"name": "LABELBRIDGE_LOG_LEVEL", "value": "debug"}],
+    },
     "networkPolicy": {
-        "consoleFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+        "codecServerFrom": [{"podSelector": {}}],
+        "consoleFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
     },
 }
 GOOD: dict[str, dict[str, Any]] = {
@@ -76,7 +85,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no address": ({"settings": {"registry": {"account": "a"}}}, "settings.temporal.address"),
     "no account": ({"settings": {"temporal": {"address": "t:1"}}}, "settings.registry.account"),
     "no session key": ({"settings": SETTINGS}, "console.secret"),
-    "codec server": ({"codecServer": {"enabled": True}}, "has no codec server"),
+    "codec server without keys": ({"codecServer": {"enabled": True}}, "it needs encryption.secret"),
+    "keys from two places": (
+        {"settings": {"encryption": {"vault": "https://v.vault.azure.net"}}, "encryption": {"secret": "k"}},
+        "not both",
+    ),
+    "keys in the settings": ({"settings": {"encryption": {"keys_file": "/keys"}}}, "keys_file"),
     "telemetry": ({"telemetry": {"enabled": True}}, "no metrics"),
     "two credentials": (
         {"temporal": {"apiKey": {"secret": "a"}, "tls": {"clientSecret": "b"}}},
@@ -158,10 +172,14 @@ def test_no_pod_runs_as_root_or_writes_outside_tmp(rendered: dict[str, Rendered]
         assert writable == {"/tmp"}
 
 
+CODEC_SERVER = {"plain": (), "everything": ("labelbridge-codec-server",)}
+
+
 @pytest.mark.parametrize("case", ["plain", "everything"])
 def test_selectors_find_the_pods_they_mean(rendered: dict[str, Rendered], case: str) -> None:
     found = rendered[case]
-    for name in ("labelbridge-worker", "labelbridge-console"):
+    parts = ("labelbridge-worker", "labelbridge-console", *CODEC_SERVER[case])
+    for name in parts:
         pods = found.one("Deployment", name)["spec"]["template"]["metadata"]["labels"].items()
         selectors = [
             found.one("Deployment", name)["spec"]["selector"]["matchLabels"],
@@ -191,13 +209,15 @@ def test_the_scaler_alone_says_how_many_workers(rendered: dict[str, Rendered]) -
 
 
 def test_identities_are_those_of_workload_identity(rendered: dict[str, Rendered]) -> None:
-    for part in ("worker", "console"):
+    for part, values in (("worker", "worker"), ("console", "console"), ("codec-server", "codecServer")):
         account = rendered["everything"].one("ServiceAccount", f"labelbridge-{part}")
-        wanted = WITH_EVERYTHING[part]["identity"]["clientId"]
+        wanted = WITH_EVERYTHING[values]["identity"]["clientId"]
         assert account["metadata"]["annotations"]["azure.workload.identity/client-id"] == wanted
         pod = rendered["everything"].one("Deployment", f"labelbridge-{part}")["spec"]["template"]
         assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
         assert pod["spec"]["serviceAccountName"] == f"labelbridge-{part}"
+        if part == "codec-server":
+            continue
         plain = rendered["plain"].one("Deployment", f"labelbridge-{part}")["spec"]["template"]
         assert "azure.workload.identity/use" not in plain["metadata"]["labels"]
 
@@ -254,6 +274,42 @@ def test_temporals_client_reads_the_connection_that_the_chart_writes(
     for file in (tls.client_cert, tls.client_private_key, tls.server_root_ca_cert):
         assert isinstance(file, Path)
         assert file.parent in mounts
+
+
+def test_every_process_gets_the_keys_and_nobody_else_can_read_them(rendered: dict[str, Rendered]) -> None:
+    for part in ("worker", "console", "codec-server"):
+        container = _container(rendered["everything"], part)
+        (variable,) = [v for v in container["env"] if v["name"] == "LABELBRIDGE_ENCRYPTION__KEYS_FILE"]
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "keys"]
+        assert Path(variable["value"]).parent == Path(mount["mountPath"])
+        assert mount["readOnly"]
+        pod = rendered["everything"].one("Deployment", f"labelbridge-{part}")["spec"]["template"]["spec"]
+        (volume,) = [v["secret"] for v in pod["volumes"] if v["name"] == "keys"]
+        assert (volume["secretName"], volume["defaultMode"]) == ("payload-keys", 0o440)
+        assert volume["items"] == [{"key": "ring", "path": Path(variable["value"]).name}]
+        plain = rendered["plain"].objects
+        assert "KEYS_FILE" not in str(plain)
+        assert not [o for o in plain if o["metadata"]["name"].endswith("codec-server")]
+
+
+def test_the_codec_server_reads_the_settings_that_the_chart_writes(
+    rendered: dict[str, Rendered], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labelbridge import codec_server
+
+    text = rendered["everything"].one("ConfigMap", "labelbridge-settings")["data"]["labelbridge.toml"]
+    (tmp_path / "labelbridge.toml").write_text(text)
+    _bare(tmp_path, monkeypatch)
+    container = _container(rendered["everything"], "codec-server")
+    for variable in container["env"]:
+        if "value" in variable:
+            monkeypatch.setenv(variable["name"], variable["value"])
+    settings = Settings.load()
+    codec_server.check_settings(settings)
+    assert (settings.codec_server.bind, settings.codec_server.port) == ("0.0.0.0", 8444)
+    assert container["ports"][0]["containerPort"] == settings.codec_server.port
+    assert container["args"] == ["codec-server"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "web", "scheme": "HTTPS"}
 
 
 def test_a_worker_has_time_to_finish_what_it_does(rendered: dict[str, Rendered]) -> None:

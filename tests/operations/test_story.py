@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 import workflows
@@ -98,7 +97,7 @@ async def test_a_finished_switch_shows_the_steps_of_its_plan(new_rehearsal: NewR
 
 async def _histories_replay(r: Rehearsal) -> None:
     """Every workflow of the story replays to the same commands, from its history alone."""
-    replayer = Replayer(workflows=list(workflows.ALL), data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=list(workflows.ALL), data_converter=r.bridge.client.data_converter)
     ids = [r.ref.workflow_id]
     ids += [f"{r.ref.workflow_id}/{entry.operation_id}" for entry in await r.bridge.history(r.ref)]
     for workflow_id in ids:

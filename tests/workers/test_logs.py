@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
+from labelbridge import converter
 from labelbridge.errors import LabelbridgeError
 from labelbridge.local.temporal import TemporalServer
 from labelbridge.settings import Settings
@@ -37,7 +37,7 @@ def records(stream: io.StringIO) -> list[dict[str, Any]]:
 async def test_records_name_their_operation_and_are_not_repeated_by_a_replay(
     temporal: TemporalServer, written: io.StringIO
 ) -> None:
-    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    client = await Client.connect(temporal.address, data_converter=converter.PLAIN)
     queue, operation = uuid.uuid4().hex, "000042-switch"
     workflow_id = f"labelbridge/contoso-1a2b3c4d.tickets/{operation}"
     async with Worker(

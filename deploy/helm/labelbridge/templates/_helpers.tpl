@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- /* labelbridge.toml: the settings as they are. */ -}}
 {{- define "labelbridge.toml" -}}
 {{- $settings := omit .Values.settings "console" -}}
-{{- if .Values.console.enabled -}}
+{{- if or .Values.console.enabled .Values.codecServer.enabled -}}
 {{- $settings = .Values.settings -}}
 {{- end -}}
 {{ toToml $settings }}
@@ -39,8 +39,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- /* Refuses values that contradict each other, with what to do. */ -}}
 {{- define "labelbridge.check" -}}
-{{- if .Values.codecServer.enabled -}}
-{{- fail "codecServer.enabled: this version of Labelbridge has no codec server." -}}
+{{- $vault := (default dict .Values.settings.encryption).vault -}}
+{{- if and .Values.encryption.secret $vault -}}
+{{- fail "encryption: give a Secret with a key file or settings.encryption.vault, not both." -}}
+{{- end -}}
+{{- if and .Values.codecServer.enabled (not .Values.encryption.secret) (not $vault) -}}
+{{- fail "codecServer.enabled: it needs encryption.secret or settings.encryption.vault." -}}
 {{- end -}}
 {{- if .Values.telemetry.enabled -}}
 {{- fail "telemetry.enabled: this version of Labelbridge exposes no metrics and no traces." -}}
@@ -60,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Variables of Temporal's own for both processes. */ -}}
+{{- /* How every process reaches Temporal, and with which keys: Temporal's own variables, and the key file. */ -}}
 {{- define "labelbridge.temporalEnv" -}}
 {{- $temporal := .Values.temporal -}}
 {{- if $temporal.apiKey.secret }}
@@ -88,6 +92,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 - name: TEMPORAL_TLS_SERVER_CA_CERT_PATH
   value: /etc/temporal/authority/ca.crt
 {{- end }}
+{{- if .Values.encryption.secret }}
+- name: LABELBRIDGE_ENCRYPTION__KEYS_FILE
+  value: /etc/labelbridge-keys/keys.json
+{{- end }}
 {{- end -}}
 
 {{- define "labelbridge.mounts" -}}
@@ -104,6 +112,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if .Values.temporal.tls.caSecret }}
 - name: temporal-authority
   mountPath: /etc/temporal/authority
+  readOnly: true
+{{- end }}
+{{- if .Values.encryption.secret }}
+- name: keys
+  mountPath: /etc/labelbridge-keys
   readOnly: true
 {{- end }}
 {{- end -}}
@@ -129,6 +142,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
     items:
       - key: ca.crt
         path: ca.crt
+{{- end }}
+{{- with .root.Values.encryption.secret }}
+- name: keys
+  secret:
+    secretName: {{ . }}
+    # Root's, for the group of the process: Labelbridge refuses a key file that others can read.
+    defaultMode: 0440
+    items:
+      - key: {{ $.root.Values.encryption.key | quote }}
+        path: keys.json
 {{- end }}
 {{- end -}}
 

@@ -1,0 +1,1 @@
+"""Encryption of what Temporal stores: keys, where they come from, and the payload codec that uses them."""
