@@ -11,6 +11,7 @@ from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.languages import azureml_language
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
+    BlobRef,
     DisconnectRequest,
     Finding,
     ProjectKind,
@@ -19,6 +20,7 @@ from labelbridge.model import (
     TrainRequest,
     arm_name,
 )
+from labelbridge.settings import RegistrySettings
 
 _BAD_JOB = ("Failed", "Canceled", "Completed")
 
@@ -250,6 +252,9 @@ async def source(facts: Facts) -> list[Finding]:
         return []
     ref = facts.importing.source
     label = f"{ref.account}/{ref.container}/{ref.name}"
+    if not handed_in(ref, facts.settings.registry):
+        message = f"{label} was not handed in: `labelbridge import FILE` and `/api/v1/uploads` do that."
+        return [error(FindingCode.SOURCE_FOREIGN, message)]
     try:
         there = await facts.session.blobs(ref.account).exists(ref.container, ref.name)
     except LabelbridgeError as failure:
@@ -267,6 +272,12 @@ async def source(facts: Facts) -> list[Finding]:
     if not there:
         return [error(FindingCode.SOURCE_MISSING, f"There is no blob {label}.")]
     return [fine(FindingCode.SOURCE_MISSING, f"{label} exists.")]
+
+
+def handed_in(source: BlobRef, registry: RegistrySettings) -> bool:
+    """True if a file was handed in for an import; any other the worker would read with its own rights."""
+    there = (source.account, source.container) == (registry.account, registry.container)
+    return there and source.name.startswith("uploads/")
 
 
 async def registry(facts: Facts) -> list[Finding]:

@@ -30,10 +30,10 @@ from labelbridge.model._nouns import (
     StoredRecord,
     Studio,
     Transition,
-    arm_id,
     arm_name,
     same_resource,
 )
+from labelbridge.model._places import arm_id
 from labelbridge.model._progress import (
     AuditEntry,
     ErrorInfo,
