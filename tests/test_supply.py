@@ -92,18 +92,18 @@ def test_what_is_installed_is_what_is_pinned_and_no_pin_is_unused() -> None:
     found = installed(requirements(*(EXTRAS.keys() - ELSEWHERE)))
     assert found - PINS.keys() == set(), "not pinned"
     assert PINS.keys() - found == set(), "pinned and not used"
-    assert {n: importlib.metadata.version(n) for n in found} == {n: PINS[n] for n in found}
+    assert {n: importlib.metadata.version(n) for n in found} == {n: v for n, v in PINS.items() if n in found}
 
 
 def licences(name: str) -> list[str]:
     """What a package says of its licence: the expression, else its field and its classifiers."""
     told = importlib.metadata.metadata(name)
-    if expression := told.get("License-Expression"):
+    if expression := (told.get_all("License-Expression") or [""])[0]:
         return [expression]
     classified = [
         one.split("::")[-1].strip() for one in told.get_all("Classifier") or () if one.startswith("License")
     ]
-    short = (told.get("License") or "").strip()
+    short = (told.get_all("License") or [""])[0].strip()
     return classified or ([short] if short and "\n" not in short else [])
 
 

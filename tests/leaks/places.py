@@ -29,7 +29,7 @@ def payloads(message: Message) -> Iterator[Payload]:
             inner = field.message_type.fields_by_name["value"].message_type
             values: Any = value.values() if inner is not None else ()
         else:
-            values = value if field.label == field.LABEL_REPEATED else (value,)
+            values = (value,) if isinstance(value, Message) else value
         for one in values:
             yield from payloads(one)
 
