@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from labelbridge.client import Labelbridge
 from labelbridge.errors import LabelbridgeError
@@ -53,7 +54,7 @@ class Registry:
         for name, (content, metadata) in copied.items():
             container.upload_blob(name, content, metadata=metadata)
 
-    def _container(self):  # type: ignore[no-untyped-def]
+    def _container(self) -> ContainerClient:
         return self.stack.tenant.blobs("admin", RECORDS_ACCOUNT).get_container_client(RECORDS_CONTAINER)
 
 
