@@ -11,7 +11,6 @@ from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.languages import azureml_language
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import (
-    BlobRef,
     DisconnectRequest,
     Finding,
     ProjectKind,
@@ -20,7 +19,7 @@ from labelbridge.model import (
     TrainRequest,
     arm_name,
 )
-from labelbridge.settings import RegistrySettings
+from labelbridge.stored import handed_in
 
 _BAD_JOB = ("Failed", "Canceled", "Completed")
 
@@ -252,7 +251,7 @@ async def source(facts: Facts) -> list[Finding]:
         return []
     ref = facts.importing.source
     label = f"{ref.account}/{ref.container}/{ref.name}"
-    if not handed_in(ref, facts.settings.registry):
+    if not handed_in(ref, facts.settings.registry.account, facts.settings.registry.container):
         message = f"{label} was not handed in: `labelbridge import FILE` and `/api/v1/uploads` do that."
         return [error(FindingCode.SOURCE_FOREIGN, message)]
     try:
@@ -272,12 +271,6 @@ async def source(facts: Facts) -> list[Finding]:
     if not there:
         return [error(FindingCode.SOURCE_MISSING, f"There is no blob {label}.")]
     return [fine(FindingCode.SOURCE_MISSING, f"{label} exists.")]
-
-
-def handed_in(source: BlobRef, registry: RegistrySettings) -> bool:
-    """True if a file was handed in for an import; any other the worker would read with its own rights."""
-    there = (source.account, source.container) == (registry.account, registry.container)
-    return there and source.name.startswith("uploads/")
 
 
 async def registry(facts: Facts) -> list[Finding]:

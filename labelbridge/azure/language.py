@@ -232,7 +232,7 @@ class LanguageResource(LanguageCalls):
     async def download_to(self, result_url: str, file: BinaryIO) -> None:
         """Write a finished export to `file`. The address must be of this resource: it is sent our token."""
         endpoint = await self.base()
-        if urlsplit(result_url)[:2] != urlsplit(endpoint)[:2]:
+        if not _same_origin(result_url, endpoint):
             raise LabelbridgeError(
                 "invalid_request",
                 f"The export's result is at another host than {endpoint}: no token is sent there.",
@@ -306,6 +306,13 @@ def _one(found: LanguageProject, name: str) -> LanguageProject:
     if found.name.casefold() != name.casefold():
         raise LabelbridgeError("unavailable", f"Language answered for {name} with something else.")
     return found
+
+
+def _same_origin(a: str, b: str) -> bool:
+    try:
+        return urlsplit(a)[:2] == urlsplit(b)[:2]
+    except ValueError:  # what is no address is at no host of ours
+        return False
 
 
 def _stream(file: bytes | BinaryIO) -> BinaryIO:

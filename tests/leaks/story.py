@@ -93,9 +93,12 @@ class Story:
     async def refused(self) -> None:
         """By the table, and by the preflight of somebody without roles."""
         r = self.rehearsal
-        self.command("switch", r.ref.name, "--to", "azureml", "-o", "json", code=3)
-        self.command("status", "-o", "json")
-        self.command("doctor", r.ref.name, "--output", "report", code=None)
+        for arguments, code in (
+            (("switch", r.ref.name, "--to", "azureml", "-o", "json"), 3),
+            (("status", "-o", "json"), 0),
+            (("doctor", r.ref.name, "--output", "report"), None),
+        ):
+            await asyncio.to_thread(self.command, *arguments, code=code)
         with self.stack.acting_as("stranger"):
             async with Labelbridge.connect(self.stack.settings("stranger")) as stranger:
                 await stranger.actor()

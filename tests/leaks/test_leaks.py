@@ -20,10 +20,10 @@ from labelbridge.local.demo_evidence import RECORDS_CONTAINER
 from labelbridge.local.seed import RECORDS_ACCOUNT
 from labelbridge.model import ProjectKind
 from tests.events.receiver import Receiver
-from tests.leaks.places import blobs, everything, histories, logs
-from tests.leaks.scanner import SHAPES, Leak, Place, Scanner
+from tests.leaks.places import everything
+from tests.leaks.scanner import SHAPES, Place, Scanner
 from tests.leaks.story import CODE, QUOTED, Story, Watched
-from tests.operations.rehearsal import Rehearsal
+from tests.operations.rehearsal import Rehearsal, eventually
 
 
 @pytest.fixture
@@ -79,11 +79,22 @@ async def test_a_whole_run_leaves_no_secret_in_any_history_log_event_audit_entry
                 finally:
                     await asyncio.to_thread(rehearsal.labelers.stop)
                 client = bridge.client
+                trail = await bridge.history(rehearsal.ref)
+        await _listed(client, {f"{rehearsal.ref.workflow_id}/{entry.operation_id}" for entry in trail})
         scanner = Scanner(secrets_of(watched, receiver))
         found = await everything(watched, client) + story.told
         _all_was_read(found)
         assert scanner.search(found) == frozenset()
         await _planted_is_found(watched, client, scanner, secrets_of(watched, receiver))
+
+
+async def _listed(client: Client, ids: set[str]) -> None:
+    """Wait until Temporal's list, which is late, has all of these."""
+
+    async def look() -> bool | None:
+        return True if not ids - {one.id async for one in client.list_workflows()} else None
+
+    await eventually(look, "Temporal does not list what ran")
 
 
 def _all_was_read(places: list[Place]) -> None:
@@ -116,8 +127,11 @@ async def _planted_is_found(
     """One of each kind of secret in one place each, by the ways that such things get there."""
     container = stack.tenant.blobs("admin", RECORDS_ACCOUNT).get_container_client(RECORDS_CONTAINER)
 
+    planted: set[str] = set()
+
     async def in_history(value: str, **more: object) -> None:
         workflow_id = f"planted-{uuid.uuid4().hex}"
+        planted.add(workflow_id)
         handle = await client.start_workflow("nobody", value, id=workflow_id, task_queue="nobody", **more)  # type: ignore[call-overload]
         await handle.terminate()
 
@@ -140,11 +154,8 @@ async def _planted_is_found(
     await in_blob("-----BEGIN PRIVATE KEY-----")
     await in_blob(f"https://console.example/auth/callback?code={known['sign-in code'][0]}")
 
-    async def look() -> frozenset[Leak]:
-        seen = [place async for place in histories(client)]
-        return scanner.search(seen + await asyncio.to_thread(lambda: [*blobs(stack), *logs(stack)]))
-
-    leaks = await look()
+    await _listed(client, planted)
+    leaks = scanner.search(await everything(stack, client))
     assert scanner.kinds - {leak.kind for leak in leaks} == set()
     sorts = {leak.place.split()[0] for leak in leaks}
     assert sorts == {"workflow", "blob", "log"}
