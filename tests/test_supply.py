@@ -149,15 +149,10 @@ def committed() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-# Written in pieces, or this file would be the first to break the rule.
 OF_A_MACHINE = re.compile(
-    "|".join(
-        (
-            r"(pypi|pythonhosted|registry\.npmjs)\.(org|com)",
-            r"(?<![\w./-])/(root|home/[a-z][a-z0-9_-]*|work|Users/[a-z]+)/[\w.]",
-            r"_authToken|PIP_INDEX_URL|--(extra-)?index-url",
-        )
-    )
+    r"(pypi|pythonhosted|registry\.npmjs)\.(org|com)"
+    r"|(?<![\w./-])/(root|home/[a-z][a-z0-9_-]*|work|Users/[a-z]+)/[\w.]"
+    r"|_authToken|PIP_INDEX_URL|--(extra-)?index-url"
 )
 
 
@@ -165,6 +160,7 @@ def test_no_committed_file_names_a_registry_or_a_path_of_a_machine() -> None:
     found = {
         f"{path.relative_to(ROOT)}:{number}"
         for path in committed()
+        if path != Path(__file__)  # it says what to look for
         for number, line in enumerate(path.read_bytes().decode("utf-8", "ignore").splitlines(), 1)
         if OF_A_MACHINE.search(line)
     }
