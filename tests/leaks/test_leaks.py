@@ -29,7 +29,7 @@ from tests.operations.rehearsal import Rehearsal, eventually
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     """A stack of its own: its worker's webhook has a secret, and all that is in its namespace is this run."""
-    stack = Watched(tmp_path / "stack", workers=0, tuned=True, console=True)
+    stack = Watched(tmp_path / "stack", workers=0, tuned=True, console=True, reconcile="PT1H")
     with stack:
         yield stack
 
@@ -108,7 +108,7 @@ def _all_was_read(places: list[Place]) -> None:
 SORTS = {
     "workflow": [b"InjectedFault", b"[redacted]", b"export_labels", b"LabelbridgeState", b"preflight_failed"],
     "schedule": [b"labelbridge"],
-    "blob audit/": [b"InjectedFault", b"rolled_back", b"disconnect"],
+    "blob audit/": [b"InjectedFault", b"preflight_failed", b"disconnect"],
     "blob events/log/": [b"io.labelbridge.operation.rolled_back", b"InjectedFault"],
     "blob uploads/": [b"AmlDatastore://"],
     "blob projects/": [b"schema_version"],
