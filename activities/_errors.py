@@ -1,7 +1,7 @@
 """How an error leaves an activity: its code as the Temporal error type, its remedy in the details.
 
-Prevents two failures: a refusal that is retried for ever, and a `Retry-After` that is ignored. All
-activities pass through one interceptor, so no activity translates errors by itself.
+Prevents three failures: a refusal that is retried for ever, a `Retry-After` that is ignored, and a secret that
+somebody's error message carries into a history (Temporal keeps every cause of an error). All activities pass through one interceptor, so no activity translates errors by itself.
 """
 
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from temporalio.worker import (
 from activities._progress import beating
 from labelbridge.azure.transport import effect_deadline
 from labelbridge.errors import LabelbridgeError
+from labelbridge.redaction import redact_chain
 from labelbridge.settings import Settings
 
 _MESSAGE_LIMIT = 8_000
@@ -58,7 +59,13 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             return await self._bounded(input)
         except LabelbridgeError as error:
-            raise application_error(error) from error
+            raise application_error(error) from redact_chain(error)
+        except Exception as error:
+            # A bug, or what another library raised: kept as it is, unless it quotes a secret.
+            clean = redact_chain(error)
+            if clean is error:
+                raise
+            raise ApplicationError(str(clean), type=type(error).__name__) from None
 
     async def _bounded(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         """Run under the effect deadline if this is an effect: those have the short time-out.

@@ -19,6 +19,7 @@ from labelbridge.model import (
     TrainRequest,
     arm_name,
 )
+from labelbridge.stored import handed_in
 
 _BAD_JOB = ("Failed", "Canceled", "Completed")
 
@@ -250,6 +251,9 @@ async def source(facts: Facts) -> list[Finding]:
         return []
     ref = facts.importing.source
     label = f"{ref.account}/{ref.container}/{ref.name}"
+    if not handed_in(ref, facts.settings.registry.account, facts.settings.registry.container):
+        message = f"{label} was not handed in: `labelbridge import FILE` and `/api/v1/uploads` do that."
+        return [error(FindingCode.SOURCE_FOREIGN, message)]
     try:
         there = await facts.session.blobs(ref.account).exists(ref.container, ref.name)
     except LabelbridgeError as failure:

@@ -56,6 +56,8 @@ class FindingCode(StrEnum):
     """The project has a model of this label: training again would replace it."""
     SOURCE_MISSING = "source_missing"
     """The file to import does not exist."""
+    SOURCE_FOREIGN = "source_foreign"
+    """The file to import was not handed in: the worker would read it with its own rights, not the caller's."""
     REGISTRY_UNUSABLE = "registry_unusable"
     """The worker cannot write, read and delete in the record store."""
     CALLER_LANGUAGE_ROLE = "caller_language_role"

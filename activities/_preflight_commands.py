@@ -1,6 +1,7 @@
 """The exact `az` command that mends a finding.
 
-Prevents advice that has to be translated before it can be run: ids are whole and quoted.
+Prevents advice that has to be translated before it can be run: ids are whole and quoted. And advice that does
+something else: names come from whoever asked, and somebody with more rights will paste the command.
 """
 
 import json
@@ -38,10 +39,10 @@ def upload_documents(account: str, container: str) -> str:
 
 def create_datastore(workspace: str, *, name: str, account: str, container: str) -> str:
     """Make a datastore that reaches the container by identity (the ml extension reads a YAML file)."""
-    text = f"name: {name}\\ntype: azure_blob\\naccount_name: {account}\\ncontainer_name: {container}\\n"
-    file = f"{name}.yml"
+    lines = ("name: " + name, "type: azure_blob", "account_name: " + account, "container_name: " + container)
+    file = f"./{name.replace('/', '_')}.yml"  # a name may begin with a dash
     words = ["az", "ml", "datastore", "create", "--file", file, *_place(workspace, "--workspace-name")]
-    return f"printf '{text}' > {shlex.quote(file)} && {shlex.join(words)}"
+    return f"printf '%s\\n' {shlex.join(lines)} > {shlex.quote(file)} && {shlex.join(words)}"
 
 
 def link_storage(language_resource: str, storage: str) -> str:

@@ -250,6 +250,11 @@ def manifest_name(ref: ProjectRef, id: str) -> str:  # noqa: A002
     return snapshot_name(ref, id).removesuffix("l")
 
 
+def handed_in(source: BlobRef, account: str, container: str) -> bool:
+    """True if `put_upload` of this registry kept it; any other blob a worker would read with its own rights."""
+    return (source.account, source.container) == (account, container) and source.name.startswith("uploads/")
+
+
 def segment(text: str) -> str:
     """`text` as one segment of a blob name: it can neither leave its prefix nor be `.` or `..`."""
     name = quote(text, safe="")

@@ -27,6 +27,7 @@ NewProject = Callable[..., SeededProject]
 
 
 LONGEST_FIRST = (
+    "leaks",
     "faults",
     "operations",
     "browser",

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-REDACTED = "[redacted]"
+from labelbridge.redaction import REDACTED, redact_text
+
+__all__ = ["REDACTED", "redact", "redact_text"]
 
 _NAMES = re.compile(
     r"authorization|password|passwd|secret|credential|(?<![a-z])sas(?![a-z])|signature|cookie"
@@ -17,33 +19,6 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 """Field names whose whole value is taken out."""
-
-_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # Query parameters of a shared access signature, and of other signed URLs.
-    (re.compile(r"(?i)([?&;]|\b)(sig|sharedaccesssignature)=[^&\s\"'<>]+"), rf"\1\2={REDACTED}"),
-    (
-        re.compile(
-            r"(?i)\b((?:account|access|sharedaccess|subscription)[-_]?key|password|client_secret)"
-            r"([\"']?\s*[=:]\s*[\"']?)[^;\s\"',}]+"
-        ),
-        rf"\1\2{REDACTED}",
-    ),
-    (
-        re.compile(r"(?i)\b(bearer|sharedkey|sharedkeylite|basic)\s+[A-Za-z0-9._~+/=:\-]{8,}"),
-        rf"\1 {REDACTED}",
-    ),
-    # A JSON web token: three base64url parts of which the first is a JSON object.
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"), REDACTED),
-    # A storage account key: 64 bytes in base64.
-    (re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="), REDACTED),
-)
-
-
-def redact_text(text: str) -> str:
-    """`text` with everything that looks like a secret replaced by `[redacted]`."""
-    for pattern, replacement in _TEXTS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _redact(value: Any) -> Any:

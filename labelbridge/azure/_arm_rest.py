@@ -84,11 +84,20 @@ class ArmRest:
         """The whole address; one that ARM gave must be ARM's own, because it is sent our token."""
         if path.startswith("/"):
             return self._base + path
-        ours, theirs = urlsplit(self._base), urlsplit(path)
-        own_host = theirs.hostname == ours.hostname or (theirs.hostname or "").endswith(f".{ours.hostname}")
-        if theirs.scheme != ours.scheme or theirs.port != ours.port or not own_host:
+        if not self._own(path):
             raise LabelbridgeError(
-                "invalid_request",
-                f"{theirs.scheme}://{theirs.netloc} is not {self._base}: no token is sent there.",
+                "invalid_request", f"{path[:200]!r} is no address of {self._base}: no token is sent there."
             )
         return path
+
+    def _own(self, address: str) -> bool:
+        """True if every reader of addresses takes this one for Resource Manager's, or its region's."""
+        if "\\" in address or not address.isascii() or not address.isprintable() or " " in address:
+            return False
+        try:
+            ours, theirs = urlsplit(self._base), urlsplit(address)
+            own = theirs.hostname == ours.hostname or (theirs.hostname or "").endswith(f".{ours.hostname}")
+            named = theirs.username is not None or theirs.password is not None
+            return own and not named and (theirs.scheme, theirs.port) == (ours.scheme, ours.port)
+        except ValueError:
+            return False

@@ -9,7 +9,7 @@ project client is made directly.
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from azure.ai.textanalytics.authoring.aio import TextAuthoringClient, TextAuthoringProjectClient
 from azure.core.credentials_async import AsyncTokenCredential
@@ -136,7 +136,7 @@ def job_id_of(headers: Mapping[str, str]) -> str:
     """The job's id out of `operation-location` (a few pages of the documentation say `location`)."""
     location = headers.get("operation-location") or headers.get("location") or ""
     job = urlsplit(location).path.rstrip("/").rsplit("/", 1)[-1]
-    if not job:
+    if not job.strip("."):
         raise LabelbridgeError("unavailable", "The service accepted a job and did not say where it is.")
     return job
 
@@ -154,6 +154,13 @@ async def begun(begin: Any) -> str:
 def json_body(pipeline_response: Any, *_: Any) -> Any:
     """For the `cls` of an operation: the JSON as it came (the SDK's models drop what they do not know)."""
     return json_object(pipeline_response.http_response)
+
+
+def part(job_id: str) -> str:
+    """A job's id as one segment of an address, whatever the service named it."""
+    if not job_id.strip("."):
+        raise LabelbridgeError("invalid_request", f"{job_id!r} is no id of a job.")
+    return quote(job_id, safe="")
 
 
 def plain(name: str) -> str:

@@ -48,7 +48,10 @@ class Listing:
         query = {"restype": "container", "comp": "list", "maxresults": str(PAGE), "prefix": prefix}
         marker: str | None = ""
         while marker is not None:
-            wanted = {name: value for name, value in {**query, "marker": marker}.items() if value}
+            # azure.core takes parameters for encoded: a prefix with `&` would add one of its own.
+            wanted = {
+                name: quote(text, safe="") for name, text in {**query, "marker": marker}.items() if text
+            }
             request = HttpRequest("GET", f"{self._endpoint}/{quote(container)}", params=wanted)
             response = await self._client.send_request(request)
             if response.status_code != 200:

@@ -72,7 +72,9 @@ def _https_form(storage_endpoint: str) -> re.Pattern[str]:
 
 
 def _ref(account: str, container: str, path: str, uri: str) -> BlobRef:
-    segments = path.split("/")
-    if not account or not container or path.startswith("/") or ".." in segments or "." in segments:
-        raise LabelbridgeError("invalid_request", f"{uri!r} leads outside its container.")
-    return BlobRef(account=account, container=container, name=path)
+    try:
+        if path.startswith(("/", "\\")):
+            raise ValueError("a path that begins with a slash")
+        return BlobRef(account=account, container=container, name=path)
+    except ValueError as error:
+        raise LabelbridgeError("invalid_request", f"{uri[:500]!r} leads outside its container.") from error

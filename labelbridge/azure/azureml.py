@@ -138,7 +138,7 @@ class Workspace:
 
     async def data_asset(self, name: str, version: str) -> DataAsset | None:
         """One version of a data asset, or None if there is none."""
-        path = f"{self._data(name)}/{quote(version, safe='')}"
+        path = f"{self._data(name)}/{_segment(version)}"
         what = f"read the data asset {name}:{version}"
         response = await self._rest.call(what, "GET", path, version=self._version, ok=(200, 404))
         return asset_from(name, json_object(response)) if response.status_code == 200 else None
@@ -166,7 +166,7 @@ class Workspace:
                 "properties": dict(properties or {}),
             }
         }
-        path = f"{self._data(name)}/{quote(version, safe='')}"
+        path = f"{self._data(name)}/{_segment(version)}"
         what = f"register the data asset {name}:{version}"
         response = await self._rest.call(what, "PUT", path, version=self._version, json=body, ok=(200, 201))
         return asset_from(name, json_object(response))
@@ -188,12 +188,19 @@ class Workspace:
         return max(assets, key=lambda a: (a.created_at is not None, a.created_at, a.version)).version
 
     def _data(self, name: str) -> str:
-        return f"{self.id}/data/{quote(name, safe='')}/versions"
+        return f"{self.id}/data/{_segment(name)}/versions"
 
     async def _labeling(self, what: str, method: str, path: str, **options: Any) -> Any:
         return await self._rest.call(
             what, method, f"{self.id}/labelingJobs/{path}", version=self._labeling_version, **options
         )
+
+
+def _segment(name: str) -> str:
+    """A name that Azure gave as one segment of an address."""
+    if not name.strip("."):
+        raise LabelbridgeError("invalid_request", f"{name!r} is no name of a resource.")
+    return quote(name, safe="")
 
 
 def _properties(response: Any) -> dict[str, Any]:

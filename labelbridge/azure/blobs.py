@@ -10,7 +10,7 @@ concludes that somebody else wrote it.
 
 import os
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
@@ -33,6 +33,7 @@ from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Model
+from labelbridge.model._places import account_name, blob_path, container_name
 
 _CONTENT_TYPES = {
     "json": "application/json",
@@ -83,8 +84,13 @@ class Blobs:
         credential: AsyncTokenCredential,
         transport: DeadlineTransport,
     ) -> None:
-        """`endpoint` is the template of `AzureSettings.storage_endpoint`; `transport` is shared."""
-        self.account = account
+        """`endpoint` is the template of `AzureSettings.storage_endpoint`; `transport` is shared.
+
+        Raises:
+            LabelbridgeError: `invalid_request` if `account` is no account's name: it becomes part of a host,
+                which is sent our token.
+        """
+        self.account = within(account_name, account)
         self.endpoint = endpoint.replace("{account}", account).rstrip("/")
         self._service = BlobServiceClient(
             self.endpoint,
@@ -225,6 +231,7 @@ class Blobs:
     async def each(self, container: str, prefix: str = "") -> AsyncGenerator[BlobInfo, None]:
         """`list`, one blob after the other, in bounded memory."""
         async with azure_errors(f"list the container {self.account}/{container}"):
+            within(container_name, container)
             async for name, size, etag, modified in self._listing.each(container, prefix):
                 yield BlobInfo(
                     name=name,
@@ -237,13 +244,13 @@ class Blobs:
         """True if the blob exists; without `name`, if the container does."""
         async with azure_errors(f"look for {self._label(container, name or '')}"):
             if name is None:
-                return await self._service.get_container_client(container).exists()
+                return await self._service.get_container_client(within(container_name, container)).exists()
             return await self._blob(container, name).exists()
 
     async def ensure_container(self, container: str) -> None:
         """Create the container unless it exists."""
         async with azure_errors(f"create the container {self.account}/{container}"):
-            client = self._service.get_container_client(container)
+            client = self._service.get_container_client(within(container_name, container))
             if await client.exists():  # creating needs a wider role than using does
                 return
             try:
@@ -281,10 +288,20 @@ class Blobs:
             await self.delete(container, name)
 
     def _blob(self, container: str, name: str) -> BlobClient:
-        return self._service.get_blob_client(container, name)
+        if not name:
+            raise LabelbridgeError("invalid_request", f"No blob of {self.account}/{container} is named.")
+        return self._service.get_blob_client(within(container_name, container), within(blob_path, name))
 
     def _label(self, container: str, name: str) -> str:
         return f"{self.account}/{container}/{name}".rstrip("/")
+
+
+def within(rule: Callable[[str], str], value: str) -> str:
+    """`value` if it keeps to the rule of its place, else `invalid_request`; the last look before an address."""
+    try:
+        return rule(value)
+    except ValueError as error:
+        raise LabelbridgeError("invalid_request", f"Nothing is sent: {error}.") from error
 
 
 def _code(error: HttpResponseError) -> str:

@@ -2,7 +2,8 @@
 
 Prevents two failures: a passing error (429, 5xx, a lost connection) that ends an operation, or a
 final one (a missing role, an invalid request) that is repeated until the patience ends; and an error
-that hides what the server said. Each translated error carries the server's own text.
+that hides what the server said. Each translated error carries the server's own text, without what looks like
+a secret in it: the text goes into histories, the audit trail and events.
 """
 
 import json
@@ -25,6 +26,7 @@ from azure.core.exceptions import (
 
 from labelbridge.azure.transport import remaining
 from labelbridge.errors import LabelbridgeError
+from labelbridge.redaction import redact_text
 
 BODY_LIMIT = 4096
 """Characters of the server's text that travel with an error; more would bloat workflow history."""
@@ -62,10 +64,10 @@ def translate(error: BaseException, what: str) -> LabelbridgeError:
     data = {
         "status": str(status),
         "call": _call(error),
-        "body": body_text(error)[:BODY_LIMIT],
+        "body": redact_text(body_text(error))[:BODY_LIMIT],
         **_codes(error),
     }
-    message = f"Could not {what}: {status} {_said(error)} [{data['call']}]"
+    message = redact_text(f"Could not {what}: {status} {_said(error)} [{data['call']}]")
     if status == 429:
         return LabelbridgeError("throttled", message, retry_after=retry_after(response.headers), data=data)
     if status in (401, 403):
@@ -104,7 +106,7 @@ def _without_answer(error: BaseException, what: str) -> LabelbridgeError:
             return LabelbridgeError("deadline_passed", f"Could not {what}: no token before the deadline.")
         return LabelbridgeError(
             "unavailable",
-            f"Could not {what}: no credential gave a token. {error}",
+            f"Could not {what}: no credential gave a token. {redact_text(str(error))}",
             remedy="Check the identity that DefaultAzureCredential finds; it is repeated by itself.",
         )
     kind = (
@@ -116,7 +118,8 @@ def _without_answer(error: BaseException, what: str) -> LabelbridgeError:
         kind = "no usable answer"
     if isinstance(error, AzureError) and not isinstance(error, ServiceRequestError | ServiceResponseError):
         kind = "no usable answer"
-    return LabelbridgeError("unavailable", f"Could not {what}: {kind}: {error or type(error).__name__}")
+    why = redact_text(str(error) or type(error).__name__)
+    return LabelbridgeError("unavailable", f"Could not {what}: {kind}: {why}")
 
 
 def retry_after(headers: Any) -> timedelta | None:

@@ -11,11 +11,19 @@ from collections.abc import Mapping
 from enum import Enum
 from io import BytesIO
 from typing import Any, BinaryIO
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from labelbridge.azure._language_calls import LanguageCalls, begun, job_id_of, json_body, operation_job, plain
+from labelbridge.azure._language_calls import (
+    LanguageCalls,
+    begun,
+    job_id_of,
+    json_body,
+    operation_job,
+    part,
+    plain,
+)
 from labelbridge.azure.errors import azure_errors, json_object
 from labelbridge.azure.language_models import (
     Deployment,
@@ -136,7 +144,7 @@ class LanguageResource(LanguageCalls):
         job = job_id_of(response.headers)
         while True:
             response = await self.request(
-                f"read the deletion of {name}", "GET", f"global/deletion-jobs/{quote(job)}", ok=(200, 404)
+                f"read the deletion of {name}", "GET", f"global/deletion-jobs/{part(job)}", ok=(200, 404)
             )
             state = job_from(json_object(response)) if response.status_code == 200 else None
             if state is None and await self.project(name) is None:
@@ -200,7 +208,7 @@ class LanguageResource(LanguageCalls):
 
     async def job(self, name: str, kind: JobKind, job_id: str) -> LanguageJob:
         """The state of a job now. The service keeps jobs for seven days."""
-        path = f"{plain(name)}/{kind}/jobs/{quote(job_id)}"
+        path = f"{plain(name)}/{kind}/jobs/{part(job_id)}"
         response = await self.request(f"read the {kind} job of {name}", "GET", path)
         return job_from(json_object(response))
 
@@ -212,7 +220,7 @@ class LanguageResource(LanguageCalls):
 
     async def cancel_training(self, name: str, job_id: str) -> None:
         """Ask the service to cancel a training job; no error if the job is gone."""
-        path = f"{plain(name)}/train/jobs/{quote(job_id)}/:cancel"
+        path = f"{plain(name)}/train/jobs/{part(job_id)}/:cancel"
         await self.request(f"cancel the training of {name}", "POST", path, ok=(202, 404))
 
     async def download(self, result_url: str) -> bytes:
@@ -224,7 +232,7 @@ class LanguageResource(LanguageCalls):
     async def download_to(self, result_url: str, file: BinaryIO) -> None:
         """Write a finished export to `file`. The address must be of this resource: it is sent our token."""
         endpoint = await self.base()
-        if urlsplit(result_url)[:2] != urlsplit(endpoint)[:2]:
+        if not _same_origin(result_url, endpoint):
             raise LabelbridgeError(
                 "invalid_request",
                 f"The export's result is at another host than {endpoint}: no token is sent there.",
@@ -269,7 +277,7 @@ class LanguageResource(LanguageCalls):
 
     async def deployment_job(self, name: str, deployment: str, job_id: str) -> LanguageJob:
         """The state of a deployment job now."""
-        path = f"{plain(name)}/deployments/{plain(deployment)}/jobs/{quote(job_id)}"
+        path = f"{plain(name)}/deployments/{plain(deployment)}/jobs/{part(job_id)}"
         response = await self.request(f"read the deployment job of {deployment}", "GET", path)
         return job_from(json_object(response))
 
@@ -298,6 +306,13 @@ def _one(found: LanguageProject, name: str) -> LanguageProject:
     if found.name.casefold() != name.casefold():
         raise LabelbridgeError("unavailable", f"Language answered for {name} with something else.")
     return found
+
+
+def _same_origin(a: str, b: str) -> bool:
+    try:
+        return urlsplit(a)[:2] == urlsplit(b)[:2]
+    except ValueError:  # what is no address is at no host of ours
+        return False
 
 
 def _stream(file: bytes | BinaryIO) -> BinaryIO:

@@ -13,6 +13,7 @@ from labelbridge.errors import LabelbridgeError
 from labelbridge.events.event import Event
 from labelbridge.events.outbox import DIGITS
 from labelbridge.model import Model
+from labelbridge.stored import segment
 
 _FOLDER = "events/subscribers/"
 
@@ -70,7 +71,7 @@ class Subscribers:
     async def register(self, name: str, cursor: int) -> StoredState:
         """The subscriber's state; a new one is told what comes after `cursor`."""
         data = SubscriberState(name=name, cursor=cursor).model_dump_json(indent=1).encode()
-        await self._blobs.create(self._container, f"{_FOLDER}{name}.json", data)
+        await self._blobs.create(self._container, _blob(name), data)
         found = await self.load(name)
         if found is None:
             raise LabelbridgeError("unavailable", f"The state of {name} exists and cannot be read yet.")
@@ -78,7 +79,7 @@ class Subscribers:
 
     async def load(self, name: str) -> StoredState | None:
         """A subscriber's state, or None if it was never registered."""
-        blob = f"{_FOLDER}{name}.json"
+        blob = _blob(name)
         content = await self._blobs.read(self._container, blob)
         if content is None:
             return None
@@ -92,7 +93,7 @@ class Subscribers:
     async def save(self, state: SubscriberState, etag: str) -> StoredState:
         """Replace the state that has `etag`; `record_conflict` if somebody else changed it."""
         data = state.model_dump_json(indent=1).encode()
-        written = await self._blobs.replace(self._container, f"{_FOLDER}{state.name}.json", data, etag)
+        written = await self._blobs.replace(self._container, _blob(state.name), data, etag)
         return StoredState(state=state, etag=written)
 
     async def all(self) -> tuple[SubscriberState, ...]:
@@ -120,4 +121,8 @@ class Subscribers:
 
 
 def _dead(name: str) -> str:
-    return f"events/dead/{name}/"
+    return f"events/dead/{segment(name)}/"
+
+
+def _blob(name: str) -> str:
+    return f"{_FOLDER}{segment(name)}.json"

@@ -26,6 +26,7 @@ from labelbridge.events import addresses
 from labelbridge.events.event import Event
 from labelbridge.events.settings import EventSettings, WebhookSettings, secret_bytes
 from labelbridge.model import Model
+from labelbridge.redaction import redact_text
 
 _ACCEPTED = range(200, 300)
 _SAID = 200
@@ -117,7 +118,7 @@ class Webhooks:
             said = await answer.content.read(self._settings.answer_limit)
             if answer.status in _ACCEPTED:
                 return Attempt(delivered=True, status=answer.status)
-            text = said[:_SAID].decode("utf-8", "replace")
+            text = redact_text(said[:_SAID].decode("utf-8", "replace"))
             return Attempt(
                 delivered=False,
                 status=answer.status,

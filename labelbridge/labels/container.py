@@ -38,7 +38,10 @@ def container_of(url: str) -> tuple[str, str]:
     Raises:
         LabelbridgeError: `input_invalid` for anything else, and for an address that carries a key.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise LabelbridgeError("input_invalid", f"{url[:200]!r} is no address: {error}.") from error
     path = [unquote(part) for part in parts.path.split("/") if part]
     host = parts.hostname or ""
     if parts.query or parts.username or parts.scheme != "https" or not host:

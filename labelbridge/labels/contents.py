@@ -46,10 +46,11 @@ class FolderContents:
         try:
             check_name(document)
             path = (self._folder / document).resolve()
-            if not path.is_relative_to(self._folder):
+            # A pipe or a device would be waited for, for ever.
+            if not path.is_relative_to(self._folder) or not path.is_file():
                 return None
             return path.read_bytes()
-        except (RejectedRowError, OSError, ValueError):
+        except (RejectedRowError, OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
             return None
 
 

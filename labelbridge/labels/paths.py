@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from labelbridge.errors import LabelbridgeError
 from labelbridge.labels.codes import Code, RejectedRowError
+from labelbridge.model._places import MAX_BLOB_NAME, blob_path
 
 UrlStyle = Literal["AmlDatastore", "azureml", "azureml-long"]
 """How the writer spells a document: `AmlDatastore://store/path`, `azureml://datastores/store/paths/path`,
@@ -27,9 +28,6 @@ _WORKSPACE = re.compile(
     re.IGNORECASE,
 )
 _PLAIN = re.compile(r"[^/\\%.][^/\\%]{0,1023}").fullmatch
-_SEPARATOR = re.compile(r"[/\\]")
-MAX_BLOB_NAME = 1024
-"""Characters in the name of a blob, at most (Azure Storage)."""
 
 
 def candidates(url: str, datastore: str | None) -> tuple[str, ...]:
@@ -70,9 +68,12 @@ def check_name(path: str) -> None:
         return
     if not path or len(path) > MAX_BLOB_NAME:
         raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a name of {len(path)} characters")
-    parts = _SEPARATOR.split(path)
-    if parts[0] == "" or "." in parts or ".." in parts:
+    if path[0] in "/\\":
         raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, f"a path that leaves the container: {path!r}")
+    try:
+        blob_path(path)
+    except ValueError as error:
+        raise RejectedRowError(Code.PATH_OUTSIDE_DATASTORE, str(error)) from error
 
 
 def plain(path: str) -> bool:

@@ -54,6 +54,8 @@ class FaultSpec(BaseModel):
     """Of `delay`, `drop`, `duplicate` and `stale`; for `status` the `Retry-After` (rounded up), if above 0."""
     body: str = "<html><body>Please wait.</body></html>"
     """Of `garbage`."""
+    message: str = "Injected by the fault table."
+    """What the error of `status` says: services quote addresses, headers and more in theirs."""
     times: int | None = Field(default=None, ge=1)
     """How many requests it strikes; None: every one until it is deleted."""
     skip: int = Field(default=0, ge=0)
@@ -247,6 +249,5 @@ async def _reset(scope: Scope, receive: Receive) -> None:
 def _refusal(spec: FaultSpec) -> AzureError:
     codes = {429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable", 504: "Timeout"}
     headers = {"Retry-After": str(-int(-spec.seconds // 1))} if spec.seconds > 0 else {}
-    return AzureError(
-        spec.status, codes.get(spec.status, "InjectedFault"), "Injected by the fault table.", headers=headers
-    )
+    code = codes.get(spec.status, "InjectedFault")
+    return AzureError(spec.status, code, spec.message, headers=headers)

@@ -30,11 +30,11 @@ from labelbridge.model._nouns import (
     StoredRecord,
     Studio,
     Transition,
-    arm_id,
     arm_name,
     resource_key,
     same_resource,
 )
+from labelbridge.model._places import arm_id
 from labelbridge.model._progress import (
     AuditEntry,
     ErrorInfo,

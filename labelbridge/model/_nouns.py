@@ -6,18 +6,18 @@ so workflow code may import it.
 """
 
 import hashlib
-import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from labelbridge.model._places import account_name, arm_id, blob_path, container_name
+
 PROJECT_NAME = r"^[A-Za-z0-9_.\-]{1,50}$"
 """Names of projects, models and deployments (Language service limits)."""
 JOB_NAME = r"^[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}$"
 """Id of an Azure ML labeling job (labelingJobs, 2024-04-01-preview)."""
-_ARM_ID = re.compile(r"^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(/[^/]+/[^/]+)+$", re.I)
 
 Name = Annotated[str, StringConstraints(pattern=PROJECT_NAME)]
 JobName = Annotated[str, StringConstraints(pattern=JOB_NAME)]
@@ -73,14 +73,6 @@ class OperationKind(StrEnum):
     DISCONNECT = "disconnect"
     RECOVER = "recover"
     RECONCILE = "reconcile"
-
-
-def arm_id(value: str) -> str:
-    """Return `value` without a trailing slash if it is an ARM resource id, else raise ValueError."""
-    value = value.rstrip("/")
-    if not _ARM_ID.match(value):
-        raise ValueError(f"not an ARM resource id: {value!r}")
-    return value
 
 
 def arm_name(resource_id: str) -> str:
@@ -158,11 +150,15 @@ OURSELVES = Actor(object_id="labelbridge", name="labelbridge")
 
 
 class BlobRef(Model):
-    """One blob: storage account name, container, blob name."""
+    """One blob: storage account name, container, blob name. None of them leads out of where it stands."""
 
     account: str
     container: str
     name: str
+
+    _account = field_validator("account")(account_name)
+    _container = field_validator("container")(container_name)
+    _name = field_validator("name")(blob_path)
 
 
 Side = Literal["language", "azureml", "merged", "imported"]

@@ -18,10 +18,11 @@ from labelbridge.model._nouns import (
     SplitPolicy,
     Studio,
 )
+from labelbridge.model._places import ACCOUNT_NAME, CONTAINER_NAME
 
-AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")]
+AccountName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME)]
 """Storage account, by Azure's naming rule; it becomes a host's name, so nothing else may get into it."""
-ContainerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$", max_length=63)]
+ContainerName = Annotated[str, StringConstraints(pattern=CONTAINER_NAME, max_length=63)]
 
 
 class _IntoLanguage(Model):

@@ -261,7 +261,7 @@ async def test_an_import_takes_a_new_name_a_file_and_the_linked_storage(
     seen = await desk.look(new, an_import(made, source))
     assert by_code(seen) == {}
     assert (seen.kind, seen.container, seen.documents) == (made.kind, made.container, 12)
-    missing = source.model_copy(update={"name": "nothing.jsonl"})
+    missing = source.model_copy(update={"name": "uploads/nothing.jsonl"})
     request = an_import(made, missing, account=OTHER_ACCOUNT, language="zu")
     stack.tenant.blobs("admin", OTHER_ACCOUNT).create_container(made.container)
     found = by_code(await desk.look(made.ref, request))
@@ -273,6 +273,21 @@ async def test_an_import_takes_a_new_name_a_file_and_the_linked_storage(
         FindingCode.DOCUMENTS_MISSING,
     }
     assert found[FindingCode.LANGUAGE_UNSUPPORTED].severity is Severity.WARNING
+
+
+async def test_an_import_reads_only_what_was_handed_in(
+    desk: Desk, stack: Stack, new_project: NewProject
+) -> None:
+    """The worker may read all documents and all snapshots; whoever asks may not."""
+    made = new_project()
+    new = ProjectRef(language_resource=stack.tenant.language_resource, name=f"n{uuid.uuid4().hex[:10]}")
+    source = await desk.registry.put_upload(b"{}\n")
+    for there in (
+        {"account": DATA_ACCOUNT, "container": made.container, "name": made.documents[0]},
+        {"name": "snapshots/somebody/else.jsonl"},
+    ):
+        found = by_code(await desk.look(new, an_import(made, source.model_copy(update=there))))
+        assert set(found) == {FindingCode.SOURCE_FOREIGN}
 
 
 async def test_a_resource_without_storage_is_told_how_to_get_one(

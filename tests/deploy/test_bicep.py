@@ -104,3 +104,13 @@ def test_the_identities_trust_the_service_accounts_that_the_chart_makes() -> Non
     declared = bicep.declarations(MAIN)["parameters"]
     for part in ("worker", "console"):
         assert declared[f"{part}ServiceAccount"]["default"] == f"{helm.RELEASE}-{part}"
+
+
+def test_the_records_account_has_no_keys_and_nothing_public() -> None:
+    text = (bicep.HERE / "modules" / "registry.bicep").read_text()
+    for setting in (
+        "allowSharedKeyAccess: false",
+        "allowBlobPublicAccess: false",
+        "minimumTlsVersion: 'TLS1_2'",
+    ):
+        assert setting in text

@@ -13,6 +13,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AfterValidator
 
+from labelbridge import stored
 from labelbridge.client import Labelbridge
 from labelbridge.console import deps
 from labelbridge.console.api import bodies
@@ -239,10 +240,7 @@ def _plain(model: type[R], body: Model) -> R:
 def handed_in(bridge: Labelbridge, source: BlobRef) -> None:
     """Refuse files that were not handed in here: the worker would read them with its own rights."""
     registry = bridge.settings.registry
-    if (source.account, source.container) != (
-        registry.account,
-        registry.container,
-    ) or not source.name.startswith("uploads/"):
+    if not stored.handed_in(source, registry.account, registry.container):
         raise LabelbridgeError("input_invalid", "source: hand the file in with `/api/v1/uploads` first.")
 
 
