@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from labelbridge.errors import LabelbridgeError
+from labelbridge.extras import Extra, needs
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -23,6 +24,7 @@ def run_console() -> None:
 
     Raises:
         LabelbridgeError: `settings_invalid` names what is missing; also if the address cannot be used.
+            `extra_missing` without the extra `console`.
     """
     from labelbridge.settings import Settings
     from workers import logs
@@ -47,14 +49,10 @@ def run_console() -> None:
 
 def make_config(settings: "Settings") -> "Config":
     """How uvicorn serves the console."""
-    try:
+    with needs(Extra.CONSOLE, "The console"):
         import uvicorn
 
         from labelbridge.console.app import create_app
-    except ModuleNotFoundError as error:
-        raise LabelbridgeError(
-            "settings_invalid", f"{error.name} is not installed.", remedy="pip install 'labelbridge[console]'"
-        ) from error
     console = settings.console
     for file in (console.tls_certificate, console.tls_key):
         if file is not None and not file.is_file():
