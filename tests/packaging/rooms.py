@@ -138,10 +138,14 @@ def _closure(
 
 
 def _lend(found: metadata.Distribution, packages: Path) -> None:
+    """Link its packages whole, so that their compiled modules come along; what is in no package, file by file."""
+    root = Path(str(found.locate_file("")))
     for file in found.files or ():
         if ".." in file.parts or "__pycache__" in file.parts:
             continue
-        target = packages / file
+        folders = [Path(*file.parts[:depth]) for depth in range(1, len(file.parts))]
+        whole = next((folder for folder in folders if (root / folder / "__init__.py").exists()), Path(file))
+        target = packages / whole
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
-            target.symlink_to(Path(str(found.locate_file(file))))
+            target.symlink_to(root / whole)
