@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.sync import label
 from labelbridge.azure.session import AzureSession
 from labelbridge.client import Labelbridge
 from labelbridge.local.seed import SeededProject, make_project
@@ -28,7 +29,7 @@ from labelbridge.model import (
     TrainRequest,
 )
 from labelbridge.settings import Settings
-from tests.projects import write_folder
+from tests.projects import ENTITIES, write_folder
 
 COUNTING = """
 import os
@@ -105,6 +106,8 @@ async def life(stack: Stack, requests: Path, documents: int) -> None:
             job = bridge.job("bench-job")
             await meter.run("connect", ConnectRequest(job=job))
             await meter.run("switch to Azure ML", SwitchRequest(to=Studio.AZUREML))
+            word = [{"label": ENTITIES[0], "offsetStart": 0, "offsetEnd": 6}]
+            label(stack, "bench-job", [(f"d{number:03}.txt", word) for number in range(documents)])
             await meter.run("sync", SyncRequest())
             await meter.run("sync, nothing changed", SyncRequest())
             await meter.run("train on latest", TrainRequest(model="m1", labels="latest"))
