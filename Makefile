@@ -18,6 +18,7 @@ AIRFLOW_VENV := .venv-airflow
 AZUREML_VENV := .venv-azureml
 AUDIT_VENV := .venv-audit
 BENCH_ARGS ?=
+DIST ?= dist
 SYNC_DOCUMENTS ?= 5000
 FUZZ_SECONDS ?= 300
 FUZZ_EXAMPLES ?= 300
@@ -30,7 +31,7 @@ CONSOLE_STAMP := $(VENDOR)/stamp-$(call hash,$(CONSOLE)/package.json $(CONSOLE)/
 
 DEPLOY_STAMP := $(VENV)/deploy-stamp-$(call hash,pyproject.toml constraints.txt)
 
-.PHONY: audit docs deploy deploy-tools help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults clean
+.PHONY: audit docs deploy deploy-tools dist postgresql help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,7 +39,7 @@ help: ## List the targets
 demo: setup ## The whole story on the local Azure; DATA=DIR runs it on your documents and labels file
 	@$(BIN)/python -m labelbridge.local.demo $(if $(DATA),--data "$(DATA)")
 
-test: setup chromium deploy-tools ## Run the tests, but for test-long, test-airflow and test-azureml; PYTEST_ARGS are passed on
+test: setup chromium postgresql deploy-tools ## Run the tests, but for test-long, test-airflow and test-azureml; PYTEST_ARGS are passed on
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-long: setup ## Run the tests that are too long for every change; PYTEST_ARGS are passed on
@@ -109,10 +110,16 @@ clean: ## Remove everything that make made: environment, Azurite, local state, c
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-deploy: setup deploy-tools ## Check everything below deploy/: chart, Compose, Bicep, image, and the local Azure for containers
+dist: setup ## Build wheel and source distribution into dist/, with everything that a console and `dev` need
+	@rm -rf build && PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --outdir $(DIST)
+
+deploy: setup postgresql deploy-tools ## Check everything below deploy/: chart, Compose, Bicep, image, and the local Azure for containers
 	@$(BIN)/python -m pytest tests/deploy -m 'long or not long'
 
 deploy-tools: $(DEPLOY_STAMP) ## Install what checks deploy/: Helm, Compose, hadolint, Kubernetes' schemas (110 MB)
+
+postgresql: ## Install Debian's PostgreSQL for the tests of deploy/compose, where that is allowed
+	@deploy/install-postgresql.sh
 
 chromium: ## Install Debian's Chromium for the browser tests, where that is allowed
 	@deploy/install-chromium.sh
@@ -121,7 +128,7 @@ setup: $(PYTHON_STAMP) $(AZURITE_STAMP) $(CONSOLE_STAMP) ## Make the virtual env
 
 $(PYTHON_STAMP): | $(VENV)/pyvenv.cfg
 	@echo "Installing Python packages (pinned by constraints.txt)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[console,local,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[console,local,worker,dev]'
 	@rm -f $(VENV)/stamp-* && touch $@
 
 $(DEPLOY_STAMP): | $(PYTHON_STAMP)

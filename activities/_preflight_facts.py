@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from activities import _preflight_commands as commands
 from activities._preflight_codes import FindingCode
 from labelbridge.azure import roles
-from labelbridge.azure.arm import LanguageAccount, RoleAssignment
+from labelbridge.azure.arm import LanguageAccount
+from labelbridge.azure.assignments import RoleAssignment
 from labelbridge.azure.azureml import Datastore, LabelingJob, WorkspaceInfo
 from labelbridge.azure.language import LanguageProject
 from labelbridge.azure.session import AzureSession, Identity
@@ -180,7 +181,7 @@ class Facts:
         blame = (FindingCode.ROLES_UNREADABLE, roles.READER, scope)
         return await self._once(
             ("roles", scope.casefold(), principal),
-            lambda: self.session.arm.role_assignments(scope, principal),
+            lambda: self.session.assignments.at(scope, principal),
             blame,
         )
 

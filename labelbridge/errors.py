@@ -232,6 +232,11 @@ CATALOGUE: Mapping[str, Kind] = {
     "settings_invalid": Kind(
         "The settings are incomplete or wrong.", "The message names each setting.", exit_code=ExitCode.USAGE
     ),
+    "extra_missing": Kind(
+        "A part of Labelbridge is not installed.",
+        "Install the extra that the message names.",
+        exit_code=ExitCode.USAGE,
+    ),
     "input_invalid": Kind(
         "Something that was asked for is not well-formed.",
         "The message names each field.",

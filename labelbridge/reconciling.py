@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from labelbridge.azure.azureml import LabelingJob
-from labelbridge.azure.language import LanguageProject
+from labelbridge.azure.azureml_models import LabelingJob
+from labelbridge.azure.language_models import LanguageProject
 from labelbridge.azure.session import AzureSession
 from labelbridge.drift import Facts, JobFacts, ProjectFacts, compare, decided, same
 from labelbridge.errors import LabelbridgeError

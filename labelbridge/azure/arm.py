@@ -1,31 +1,18 @@
-"""What is read from Azure Resource Manager: role assignments and the Language account.
+"""What is read from Azure Resource Manager of a Language resource.
 
-Prevents two failures: a role that is inherited (from the account, the resource group, the
-subscription, or through a group) being reported as missing, and a Language endpoint that is guessed
-from a resource's name although it has a custom subdomain.
+Prevents a Language endpoint that is guessed from a resource's name although it has a custom subdomain.
 """
 
 from typing import Any
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.mgmt.authorization.aio import AuthorizationManagementClient
+from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 
 from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.model import Model, arm_name
 from labelbridge.settings import AzureSettings
-
-
-class RoleAssignment(Model):
-    """One assignment that holds at the scope that was asked about."""
-
-    role_guid: str
-    """Role definition GUID, lower case."""
-    scope: str
-    """Where it was assigned: the scope asked about, or one above it."""
-    principal_type: str = ""
 
 
 class LanguageAccount(Model):
@@ -51,29 +38,7 @@ class Arm:
             "transport": transport,
             "retry_total": 0,
         }
-        self._authorization: dict[str, AuthorizationManagementClient] = {}
         self._cognitive: dict[str, CognitiveServicesManagementClient] = {}
-
-    async def role_assignments(self, scope: str, principal_id: str) -> tuple[RoleAssignment, ...]:
-        """The assignments that give `principal_id` a role at `scope`, inherited ones included.
-
-        `assignedTo()` also finds those that come through a group. Where ARM refuses that filter,
-        `principalId eq` is used and groups are not seen. ARM answers both with assignments below the
-        scope too; those are left out.
-
-        Args:
-            scope: ARM id of a resource, also of a blob container
-                (`…/storageAccounts/a/blobServices/default/containers/c`).
-            principal_id: Entra object id.
-        """
-        client = self._authorization_client(subscription_of(scope))
-        async with azure_errors(f"list the roles of {principal_id} at {scope}"):
-            try:
-                return await _listed(client, scope, f"assignedTo('{principal_id}')")
-            except HttpResponseError as error:
-                if error.status_code != 400:
-                    raise
-                return await _listed(client, scope, f"principalId eq '{principal_id}'")
 
     async def language_account(self, resource_id: str) -> LanguageAccount | None:
         """The Language resource with this ARM id, or None if there is none."""
@@ -92,36 +57,12 @@ class Arm:
                 storage_accounts=tuple(s.resource_id for s in storage if s.resource_id),
             )
 
-    def _authorization_client(self, subscription: str) -> AuthorizationManagementClient:
-        if subscription not in self._authorization:
-            self._authorization[subscription] = AuthorizationManagementClient(
-                self._credential, subscription, **self._options
-            )
-        return self._authorization[subscription]
-
     def _cognitive_client(self, subscription: str) -> CognitiveServicesManagementClient:
         if subscription not in self._cognitive:
             self._cognitive[subscription] = CognitiveServicesManagementClient(
                 self._credential, subscription, **self._options
             )
         return self._cognitive[subscription]
-
-
-async def _listed(
-    client: AuthorizationManagementClient, scope: str, condition: str
-) -> tuple[RoleAssignment, ...]:
-    found = client.role_assignments.list_for_scope(scope.lstrip("/"), filter=condition)
-    return tuple(
-        [
-            RoleAssignment(
-                role_guid=str(a.role_definition_id).rsplit("/", 1)[-1].casefold(),
-                scope=str(a.scope),
-                principal_type=str(a.principal_type or ""),
-            )
-            async for a in found
-            if covers(str(a.scope), scope)
-        ]
-    )
 
 
 def _principals(identity: Any) -> tuple[str, ...]:
@@ -133,13 +74,6 @@ def _principals(identity: Any) -> tuple[str, ...]:
         *(i.principal_id for i in (identity.user_assigned_identities or {}).values()),
     ]
     return tuple(p for p in own if p)
-
-
-def covers(outer: str, inner: str) -> bool:
-    """True if a role at `outer` is inherited at `inner`; ids compare by segment, in any case."""
-    above = outer.strip("/").casefold().split("/")
-    below = inner.strip("/").casefold().split("/")
-    return above == [""] or below[: len(above)] == above
 
 
 def subscription_of(resource_id: str) -> str:

@@ -20,11 +20,13 @@ from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.language import LanguageResource
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
+from labelbridge.extras import Extra, needs
 from labelbridge.model import Model, arm_id, resource_key
 from labelbridge.settings import Settings
 from labelbridge.throttling.throttling import Throttling
 
 if TYPE_CHECKING:
+    from labelbridge.azure.assignments import Assignments
     from labelbridge.azure.event_grid import Topic
 
 
@@ -60,6 +62,7 @@ class AzureSession:
         self._workspaces: dict[str, Workspace] = {}
         self._blobs: dict[str, Blobs] = {}
         self._topics: dict[str, Topic] = {}
+        self._assignments: Assignments | None = None
         self._identity: Identity | None = None
         self.throttling: Throttling | None = None
         account = settings.registry.account
@@ -113,10 +116,19 @@ class AzureSession:
             )
         return self._blobs[account]
 
+    @property
+    def assignments(self) -> "Assignments":
+        """Who has which role; its client is loaded with the first use."""
+        if self._assignments is None:
+            with needs(Extra.WORKER, "Reading role assignments"):
+                from labelbridge.azure.assignments import Assignments
+            self._assignments = Assignments(self._settings.azure, self._credential, self._transport)
+        return self._assignments
+
     def topic(self, endpoint: str) -> "Topic":
         """The Event Grid topic at this endpoint; its client is loaded with the first."""
-        from labelbridge.azure.event_grid import Topic
-
+        with needs(Extra.WORKER, "Event Grid"):
+            from labelbridge.azure.event_grid import Topic
         if endpoint not in self._topics:
             self._topics[endpoint] = Topic(endpoint, self._credential, self._transport)
         return self._topics[endpoint]

@@ -6,7 +6,8 @@ Prevents a server that starts without keys: they are fetched once before a port 
 import asyncio
 from typing import TYPE_CHECKING
 
-from labelbridge.cli.console import config_of, needs_extra, serve
+from labelbridge.cli.console import config_of, serve
+from labelbridge.extras import Extra, needs
 
 if TYPE_CHECKING:
     from labelbridge.settings import Settings
@@ -23,7 +24,7 @@ def run_codec_server() -> None:
     from workers import logs
 
     settings = Settings.load()
-    with needs_extra():
+    with needs(Extra.CONSOLE, "The codec server"):
         from labelbridge.codec_server import create_app
 
         config = config_of(create_app, settings, settings.codec_server)

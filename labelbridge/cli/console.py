@@ -5,11 +5,11 @@ off, and the gate writes one record for each request, without its query.
 """
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labelbridge.errors import LabelbridgeError
+from labelbridge.extras import Extra, needs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -27,6 +27,7 @@ def run_console() -> None:
 
     Raises:
         LabelbridgeError: `settings_invalid` names what is missing; also if the address cannot be used.
+            `extra_missing` without the extra `console`.
     """
     from labelbridge.settings import Settings
     from workers import logs
@@ -57,21 +58,10 @@ def serve(config: "Config", what: str) -> None:
 
 def make_config(settings: "Settings") -> "Config":
     """How uvicorn serves the console."""
-    with needs_extra():
+    with needs(Extra.CONSOLE, "The console"):
         from labelbridge.console.app import create_app
 
         return config_of(create_app, settings, settings.console)
-
-
-@contextmanager
-def needs_extra() -> Iterator[None]:
-    """Say which extra is missing, where an import fails."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise LabelbridgeError(
-            "settings_invalid", f"{error.name} is not installed.", remedy="pip install 'labelbridge[console]'"
-        ) from error
 
 
 def config_of(

@@ -1,6 +1,5 @@
 """`labelbridge dev`: the local stack in the foreground, with a sample project in it."""
 
-import importlib.util
 import signal
 import threading
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from labelbridge.errors import ExitCode, LabelbridgeError
+from labelbridge.extras import Extra, needs
 
 if TYPE_CHECKING:
     from labelbridge.local.stack import Stack
@@ -43,19 +43,13 @@ def run_dev(
         The exit code: 0 after being interrupted, 7 if a part died.
 
     Raises:
-        LabelbridgeError: `settings_invalid` if the `local` extra is not installed, `unavailable` if a
+        LabelbridgeError: `extra_missing` if the extra `local` is not installed, `unavailable` if a
             part could not be started.
     """
-    try:
+    with needs(Extra.LOCAL, "The local stack"):
         from labelbridge.local import env
         from labelbridge.local.processes import ChildError
         from labelbridge.local.stack import Stack
-    except ModuleNotFoundError as error:
-        raise LabelbridgeError(
-            "settings_invalid",
-            f"the local stack needs the module {error.name}",
-            remedy="Install the extra: pip install 'labelbridge[local]'.",
-        ) from error
     console = console or Console(stderr=True)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,9 +60,6 @@ def run_dev(
         ended.set()
 
     console.print(f"Starting the local stack in {directory} (logs in {directory / 'logs'})", highlight=False)
-    if web and importlib.util.find_spec("fastapi") is None:
-        console.print("No console: pip install 'labelbridge[console]'", markup=False, highlight=False)
-        web = False
     stack = Stack(directory, workers=workers, ui=ui, console=web, reconcile="PT1M", on_death=died)
     try:
         with stack:

@@ -35,11 +35,12 @@ EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in _ME
 
 _NO_HELP = {
     "help": False,
+    "version": False,
     snapshots.NAME: {"help": False},
     events.NAME: {"help": False},
     fleet.NAME: {"help": False},
 }
-"""`--help` that was not given, said in Typer's own type: it would load pydantic to read a None as no."""
+"""`--help` and `--version` that were not given, said in Typer's own type: it would load pydantic to read a None as no."""
 
 app = typer.Typer(
     help="Move the right to label a text project between Language Studio and Azure ML, with its labels.",
@@ -50,6 +51,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "default_map": _NO_HELP},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"labelbridge {version('labelbridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 for function in (
     looking.doctor,
     operations.connect,
@@ -103,9 +123,11 @@ def dev(
 @command(app)
 def worker() -> None:
     """Run workflows and activities until SIGTERM or Ctrl-C. Settings: LABELBRIDGE_* variables."""
-    from workers.main import main
+    from labelbridge.extras import Extra, needs
 
     with reporting(OutputFormat.TABLE):
+        with needs(Extra.WORKER, "A worker"):
+            from workers.main import main
         main()
 
 

@@ -41,6 +41,7 @@ _BY_CODE: Mapping[str, int] = {
     "invalid_request": 422,
     "throttled": 503,
     "settings_invalid": 500,
+    "extra_missing": 500,
     "snapshot_unreadable": 500,
     "unexpected": 500,
 }

@@ -26,7 +26,10 @@ MODULES_VARIABLE = "LABELBRIDGE_AZURITE"
 """Environment variable with the `node_modules` folder to use."""
 _DURABLE = Path(__file__).with_name("azurite_durable.cjs")
 """Makes each acknowledged change outlast a SIGKILL; the file says why."""
-_LOCK_FILES = Path(__file__).resolve().parents[2] / "deploy" / "azurite"
+_CHECKOUT = Path(__file__).resolve().parents[2] / "deploy" / "azurite"
+_INSTALLED = Path(__file__).with_name("azurite_npm")
+_LOCK_FILES = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+"""The lock file stands beside this module in an installation (setup.py puts it there)."""
 
 
 def node() -> Path:

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from labelbridge.azure.arm import covers
+from labelbridge.azure.assignments import covers
 from labelbridge.azure.roles import AZUREML_DATA_SCIENTIST, LANGUAGE_OWNER, STORAGE_BLOB_DATA_READER
 from labelbridge.azure.session import AzureSession, identity_of
 from labelbridge.errors import LabelbridgeError
@@ -44,7 +44,7 @@ async def test_roles_of_the_resource_group_are_inherited_down_to_a_container(
     me = await session.object_id()
     container = f"{stack.tenant.storage_account}/blobServices/default/containers/any"
     for scope in (stack.tenant.language_resource, stack.tenant.workspace, container):
-        held = {a.role_guid for a in await session.arm.role_assignments(scope, me)}
+        held = {a.role_guid for a in await session.assignments.at(scope, me)}
         assert {LANGUAGE_OWNER, AZUREML_DATA_SCIENTIST} <= held
 
 
@@ -52,14 +52,14 @@ async def test_roles_below_the_scope_do_not_count(stack: Stack, session: AzureSe
     somebody = stack.tenant.principals["stranger"].object_id
     scope = f"{stack.tenant.storage_account}/blobServices/default/containers/c{uuid.uuid4().hex}"
     grant(stack.tenant.caller("admin"), somebody, "Storage Blob Data Reader", scope)
-    assert await session.arm.role_assignments(stack.tenant.storage_account, somebody) == ()
-    found = await session.arm.role_assignments(scope, somebody)
+    assert await session.assignments.at(stack.tenant.storage_account, somebody) == ()
+    found = await session.assignments.at(scope, somebody)
     assert [(a.role_guid, a.scope) for a in found] == [(STORAGE_BLOB_DATA_READER, scope)]
 
 
 async def test_who_may_not_list_roles_is_told_azures_words(stack: Stack, stranger: AzureSession) -> None:
     with pytest.raises(LabelbridgeError) as caught:
-        await stranger.arm.role_assignments(stack.tenant.workspace, await stranger.object_id())
+        await stranger.assignments.at(stack.tenant.workspace, await stranger.object_id())
     assert caught.value.code == "forbidden"
     assert "AuthorizationFailed" in caught.value.message
     assert "/roleAssignments" in caught.value.data["call"]

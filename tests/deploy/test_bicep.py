@@ -84,6 +84,16 @@ def test_the_operators_role_only_reads() -> None:
     assert "dataActions: []" in text
 
 
+def test_the_operators_role_sees_of_labeling_what_azures_own_labelers_see() -> None:
+    # Data Labeling - Labeler, c6decf44-fd0a-444c-a844-d653c394e7ab: its actions that read no labels.
+    documented = {"labeling/projects/read", "labeling/projects/summary/read", "read"}
+    prefix = "'Microsoft.MachineLearningServices/workspaces/"
+    named = {
+        line.split(prefix)[1].rstrip("'") for line in OPERATORS.read_text().splitlines() if prefix in line
+    }
+    assert named == documented
+
+
 def test_exports_are_announced_where_the_console_listens() -> None:
     assert f"${{consoleUrl}}{eventgrid.PATH}'" in MAIN.read_text()
     events = (bicep.HERE / "modules" / "events.bicep").read_text()

@@ -3,6 +3,8 @@
 import re
 import tomllib
 
+import yaml
+
 from labelbridge.cli.main import app
 from tests.deploy import tools
 from tests.deploy.tools import DEPLOY, ROOT
@@ -34,7 +36,6 @@ def test_every_package_and_extra_that_is_installed_is_declared() -> None:
     assert extras <= set(project["project"]["optional-dependencies"])
     found = project["tool"]["setuptools"]["packages"]["find"]["include"]
     assert all(f"COPY {package.rstrip('*')}/ {package.rstrip('*')}/" in TEXT for package in found)
-    assert project["project"]["version"] in (DEPLOY / "helm" / "labelbridge" / "Chart.yaml").read_text()
 
 
 def test_the_console_gets_the_script_that_the_makefile_makes() -> None:
@@ -47,3 +48,19 @@ def test_the_console_gets_the_script_that_the_makefile_makes() -> None:
 def test_the_commands_that_containers_run_exist() -> None:
     names = {c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands}
     assert {"worker", "console"} <= names
+
+
+def test_package_chart_and_image_carry_one_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((DEPLOY / "helm" / "labelbridge" / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    for file in ("deploy/Containerfile", "deploy/compose/compose.yaml", "docs/deploy.md"):
+        assert set(re.findall(r"labelbridge:(?:-labelbridge:)?(\d[\w.]*)", (ROOT / file).read_text())) == {
+            version
+        }
+
+
+def test_the_image_holds_what_worker_and_console_need() -> None:
+    extras = re.search(r"ARG EXTRAS=(\S+)", TEXT)[1].split(",")  # type: ignore[index]
+    assert set(extras) == {"worker", "console"}
+    assert '".[local]"' in TEXT  # and the rehearsal all of it

@@ -19,7 +19,7 @@ def module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
-        _absent(name)
+        absent(name)
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     """Run a program of this environment to its end, with a bare environment and `variables`."""
     program = Path(sys.executable).with_name(name)
     if not program.exists():
-        _absent(name)
+        absent(name)
     return subprocess.run(
         [str(program), *arguments],
         cwd=directory,
@@ -43,8 +43,9 @@ def run(
     )
 
 
-def _absent(name: str) -> NoReturn:
-    message = f"{name} is not installed: make deploy-tools"
+def absent(name: str, remedy: str = "make deploy-tools") -> NoReturn:
+    """Skip the test, or fail it in CI, because something is not installed."""
+    message = f"{name} is not installed: {remedy}"
     if "LABELBRIDGE_CI" in os.environ or "CI" in os.environ:
         pytest.fail(message)
     pytest.skip(message)
