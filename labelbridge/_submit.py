@@ -12,7 +12,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -163,8 +163,6 @@ class _Updates:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             result_type=type(None),
         )
-        # The SDK tells the start's handle of a failure too. Nobody awaits that one, and asyncio would complain of it.
-        told = asyncio.create_task(start.workflow_handle())
         try:
             accepted: Accepted = await self._client.execute_update_with_start_workflow(
                 names.SUBMIT,
@@ -175,9 +173,18 @@ class _Updates:
                 result_type=Accepted,
                 rpc_timeout=_ATTEMPT,
             )
-        finally:
-            told.cancel()
+        except BaseException:
+            # The SDK tells the start's handle of the failure too, and asyncio complains of what nobody hears.
+            await _hear(start)
+            raise
         return accepted
+
+
+async def _hear(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Take the failure out of the handle of an operation that has ended; it is known already."""
+    with suppress(Exception):
+        async with asyncio.timeout(0):
+            await start.workflow_handle()
 
 
 class _Places:

@@ -27,6 +27,7 @@ async def test_a_request_that_was_not_answered_leaves_nothing_for_asyncio_to_com
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
     client = await Client.connect("127.0.0.1:9", lazy=True, data_converter=pydantic_data_converter)
     monkeypatch.setattr(client.workflow_service, "execute_multi_operation", fail)
+    monkeypatch.setattr(client.workflow_service, "signal_with_start_workflow_execution", fail)
     submission = Submission(
         request_id="once",
         actor=Actor(object_id="00000000-0000-0000-0000-000000000001", name="ann"),

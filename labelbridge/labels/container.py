@@ -44,7 +44,7 @@ def container_of(url: str) -> tuple[str, str]:
         raise LabelbridgeError("input_invalid", f"{url[:200]!r} is no address: {error}.") from error
     path = [unquote(part) for part in parts.path.split("/") if part]
     host = parts.hostname or ""
-    if parts.query or parts.username or parts.scheme != "https" or not host:
+    if {"?", "#"} & set(url) or parts.username or parts.scheme != "https" or not host:
         raise LabelbridgeError(
             "input_invalid",
             f"{parts.scheme}://{host}… is no container address: give https://ACCOUNT…/CONTAINER, without a "

@@ -192,7 +192,7 @@ async def test_each_of_many_pages_has_one_turn_through_every_continuing_as_new(
     }
     assert set(steps.submitted.values()) == {1}
     assert len(steps.submitted) == 88
-    assert steps.most == 5
+    assert 1 < steps.most <= 5
     assert [len(steps.pages[number]) for number in range(2)] == [100, 10]
     assert {row.project for row in steps.rows} == set(steps.projects)
     assert steps.ended == ended

@@ -150,7 +150,7 @@ def test_a_command_without_its_extra_says_what_to_install(base: Room, command: s
 
 def test_without_extras_only_what_they_are_for_cannot_be_imported(base: Room) -> None:
     lacking = base.python_says(IMPORT_ALL).split()
-    ours = ("activities", "workers", "labelbridge.console", "labelbridge.local")
+    ours = ("activities", "workers", "labelbridge.codec_server", "labelbridge.console", "labelbridge.local")
     assert {name for name in lacking if not name.startswith(ours)} == {
         "labelbridge.azure.assignments",
         "labelbridge.azure.event_grid",
