@@ -51,6 +51,7 @@ def pair(stack: Stack, new_project: NewProject, labelbridge: Run) -> list[str]:
     return sorted(made)
 
 
+@pytest.mark.timeout(400)
 def test_many_are_listed_rehearsed_counted_switched_and_reported(pair: list[str], labelbridge: Run) -> None:
     where = f"name in ({', '.join(pair)}) and active=language"
     lines = listed(labelbridge, where, 2)
@@ -80,8 +81,6 @@ def test_many_are_listed_rehearsed_counted_switched_and_reported(pair: list[str]
     again = labelbridge(*many, "--key", key, "-o", "json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == report
-    assert key in labelbridge("fleet", "list").stdout.split()
-    assert labelbridge("fleet", "status", key, "--query", "phase").stdout == "ended\n"
     shown = labelbridge("fleet", "report", key, "--query", "rows[].outcome")
     assert (shown.returncode, shown.stdout.split()) == (0, ["committed", "committed"])
     unknown = labelbridge("fleet", "report", "no-such-act")
