@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from labelbridge.client import Labelbridge
+from labelbridge.local import env
 from labelbridge.local.api import Caller
 from labelbridge.local.config import LocalConfig
 from labelbridge.local.seed import make_project
@@ -26,6 +27,15 @@ from labelbridge.model import ProjectKind, ProjectRef
 from tests.projects import write_folder
 
 T = TypeVar("T")
+PATIENT = {
+    **env.FAST,
+    "EFFECT_DEADLINE": "PT15S",
+    "EFFECT_TIMEOUT": "PT18S",
+    "DRAIN": "PT16S",
+    "LOOK_AGAIN": "PT15S",
+    "STEP_PATIENCE": "PT5M",
+}
+"""Thirty operations at once on a busy machine: what is tried is the quota, not the margins."""
 PROJECTS = 30
 MINUTE = 4.0
 """Seconds of the local Azure's minute. Its `Retry-After` is in whole seconds, so it cannot be much shorter."""
@@ -72,7 +82,9 @@ class Fleet:
     @classmethod
     def start(cls, directory: Path) -> "Fleet":
         """Make the projects, then turn the quotas on. No worker runs yet."""
-        stack = Stack(directory / "stack", workers=0, tuned=True, local={"language": UNLIMITED})
+        stack = Stack(
+            directory / "stack", workers=0, tuned=True, timing=PATIENT, local={"language": UNLIMITED}
+        )
         stack.start()
         folder = write_folder(directory / "letters", ProjectKind.SINGLE_LABEL, documents=10, labelled=10)
         with ThreadPoolExecutor(4) as threads:
