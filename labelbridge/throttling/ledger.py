@@ -28,10 +28,6 @@ log = structlog.get_logger(__name__)
 
 FOLDER = "throttle/"
 """Blobs of this name's start are the resources that workers know."""
-HOLD = 1.0
-"""Most seconds between the taking of a request and its sending, so also until another worker's pause is heeded."""
-SLACK = 0.5
-"""Seconds that are added to the window: of two requests the later may be the faster on its way."""
 PATIENCE = 4.0
 """Seconds that one look at the blob may take before this process counts by itself."""
 ALONE = 5.0
@@ -91,7 +87,7 @@ class Ledger:
 
     async def take(self, sort: Sort, wanted: int, owed: int = 0) -> Grant:
         """Take up to `wanted` requests for all workers; see `Window.take`."""
-        limit, span = self._settings.limit(sort), self._span
+        limit, span = self._settings.limit(sort), self._settings.span
 
         def change(taken: Taken) -> tuple[Grant, bool]:
             grant = taken.of(sort).take(self._clock(), limit, span, wanted=wanted, owed=owed)
@@ -114,20 +110,16 @@ class Ledger:
         async with self._lock:
             self._current = False
             await self._shared(self._read)
-        return self._seen.of(sort).room(self._clock(), self._settings.limit(sort), self._span)
+        return self._seen.of(sort).room(self._clock(), self._settings.limit(sort), self._settings.span)
 
     @property
     def hold(self) -> float:
         """Seconds for which requests that were taken ahead may be sent."""
-        return min(HOLD, 0.02 * self._settings.window.total_seconds())
+        return self._settings.hold
 
     def seconds_for(self, sort: Sort, requests: int) -> float:
         """How long so many requests take at the limit's pace."""
-        return requests * self._span / max(1, self._settings.limit(sort))
-
-    @property
-    def _span(self) -> float:
-        return self._settings.window.total_seconds() + self.hold + SLACK
+        return requests * self._settings.span / max(1, self._settings.limit(sort))
 
     async def _change(self, change: Callable[[Taken], tuple[T, bool]]) -> T:
         """Apply `change` to what all see; its second answer says whether there is anything to write."""

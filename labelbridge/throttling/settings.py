@@ -12,6 +12,10 @@ from pydantic import BaseModel, Field, field_validator
 
 Sort = Literal["post", "get"]
 """The two sorts of authoring requests that Azure limits, each for itself."""
+HOLD = 1.0
+"""Most seconds between the taking of a request and its sending, so also until another worker's pause is heeded."""
+SLACK = 0.5
+"""Seconds that are added to the window: of two requests the later may be the faster on its way."""
 
 
 class ThrottleSettings(BaseModel):
@@ -50,8 +54,18 @@ class ThrottleSettings(BaseModel):
 
     @property
     def turns_per_second(self) -> float:
-        """Rate of a resource's queue."""
-        return self.limit("post") / self.window.total_seconds()
+        """Rate of a resource's queue: that at which its POSTs pass."""
+        return self.limit("post") / self.span
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which requests that were taken ahead may be sent."""
+        return min(HOLD, 0.02 * self.window.total_seconds())
+
+    @property
+    def span(self) -> float:
+        """Seconds for which a request counts."""
+        return self.window.total_seconds() + self.hold + SLACK
 
     def limit(self, sort: Sort) -> int:
         """Requests of a sort that all workers together send in a window; 0 for no limit."""

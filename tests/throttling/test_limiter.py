@@ -9,9 +9,9 @@ import pytest
 from labelbridge.azure.blobs import BlobContent, Blobs
 from labelbridge.azure.transport import effect_deadline
 from labelbridge.errors import LabelbridgeError
-from labelbridge.throttling.ledger import SLACK, Ledger
+from labelbridge.throttling.ledger import Ledger
 from labelbridge.throttling.limiter import MOST_WAITING, FairQueue, Limiter, at_once, one_step
-from labelbridge.throttling.settings import ThrottleSettings
+from labelbridge.throttling.settings import SLACK, ThrottleSettings
 
 FAST = ThrottleSettings.model_validate({"post_per_minute": 4, "kept_back": 0, "window": "PT1S"})
 

@@ -66,7 +66,7 @@ def test_a_share_of_the_published_limits_is_left_to_others() -> None:
     settings = ThrottleSettings()
     assert (settings.post_per_minute, settings.get_per_minute) == (10, 100)
     assert (settings.limit("post"), settings.limit("get")) == (9, 90)
-    assert settings.turns_per_second * 60 == 9
+    assert 8.5 < settings.turns_per_second * 60 < 9
     assert ThrottleSettings(post_per_minute=1).limit("post") == 1
     off = ThrottleSettings(post_per_minute=0)
     assert not off.turns
