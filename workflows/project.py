@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy, SearchAttributeKey, VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, TerminatedError
 
 from labelbridge import names
@@ -54,6 +54,9 @@ _VISIBLE_AFTER = timedelta(minutes=5)
 @workflow.defn(name=names.ENTITY_WORKFLOW)
 class ProjectWorkflow:
     """One project."""
+
+    versioning_behavior = VersioningBehavior.AUTO_UPGRADE
+    """It lives for years: each next task is the current version's."""
 
     @workflow.init
     def __init__(self, state: EntityState) -> None:
