@@ -60,6 +60,7 @@ class ProjectWorkflow:
 
     @workflow.init
     def __init__(self, state: EntityState) -> None:
+        self.begun_from = state
         self.project = state.project
         self.queue = list(state.queue)
         self.ledger = _ledger.Ledger(state.ledger)
@@ -359,15 +360,16 @@ class ProjectWorkflow:
         return self.status is not None and not self.status.known and self.requests > 0
 
     def _continue_as_new(self) -> NoReturn:
-        carried = EntityState(
-            project=self.project,
-            queue=tuple(self.queue),
-            later=tuple(self.later),
-            ledger=self.ledger.entries,
-            next_number=self.next_number,
-            syncs_begun=self.syncs.count,
-            recent_syncs=tuple(self.syncs.recent),
-            continue_after=self.continue_after,
+        # A copy: what only a newer version carries is handed on.
+        carried = self.begun_from.model_copy(
+            update={
+                "queue": tuple(self.queue),
+                "later": tuple(self.later),
+                "ledger": self.ledger.entries,
+                "next_number": self.next_number,
+                "syncs_begun": self.syncs.count,
+                "recent_syncs": tuple(self.syncs.recent),
+            }
         )
         # An older number would let a caller share a sync that began before it asked.
         workflow.continue_as_new(carried, memo=self._memo())

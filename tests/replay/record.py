@@ -92,12 +92,13 @@ async def record(path: Path, lives: Iterable[Life]) -> Histories:
             async with places:
                 return await live(setting, life)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(life)) for life in lives]
-            others = group.create_task(beside.record(setting))
-        found = dict(others.result())
-        for task in tasks:
-            found |= task.result()
+        ended = await asyncio.gather(
+            beside.record(setting), *(one(life) for life in lives), return_exceptions=True
+        )
+        broken = [one for one in ended if isinstance(one, BaseException)]
+        if broken:
+            raise BaseExceptionGroup("lives broke", broken)
+        found = {name: history for one in ended if isinstance(one, dict) for name, history in one.items()}
         return found | await beside.sweep(setting)
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from azure.core import MatchConditions
 from temporalio.client import WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
 
 from labelbridge.client import Labelbridge, OperationHandle
 from labelbridge.errors import LabelbridgeError
@@ -150,7 +151,12 @@ class Subject:
         handle = self.bridge.client.get_workflow_handle(workflow_id)
         async with asyncio.timeout(PATIENCE):
             while True:
-                seen = (await handle.describe()).raw_description
+                try:
+                    seen = (await handle.describe()).raw_description
+                except RPCError as error:  # its entity has not begun it yet
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                    continue
                 if any(one.activity_type.name == activity for one in seen.pending_activities):
                     return
                 assert not seen.workflow_execution_info.HasField("close_time"), f"never came to {activity}"
