@@ -7,6 +7,7 @@ it into their definitions. The sandbox imports this module anew for each run, so
 """
 
 from dataclasses import replace
+from typing import Any
 
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 
@@ -16,5 +17,6 @@ class BehaviourRunner(UnsandboxedWorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """The instance; raises AttributeError for a class without a behaviour."""
-        definition = replace(det.defn, versioning_behavior=det.defn.cls.versioning_behavior)
+        workflow: Any = det.defn.cls
+        definition = replace(det.defn, versioning_behavior=workflow.versioning_behavior)
         return super().create_instance(replace(det, defn=definition))

@@ -179,7 +179,7 @@ class _Reader:
                 found += self._expression(value, binding)
             elif isinstance(value, list):
                 found += self._parts(one, name, value, binding, nested)
-        jump = _JUMPS.get(type(one))  # type: ignore[call-overload]
+        jump = _JUMPS.get(type(one))
         return [*found, jump] if jump and (nested or jump != "return") else found
 
     def _parts(

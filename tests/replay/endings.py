@@ -57,7 +57,7 @@ def legal() -> Iterator[tuple[State, Ask]]:
 
 def recoveries() -> set[tuple[str, str]]:
     """Every operation that writes its intent, with what a recovery makes of it: `undone` or `finished`."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for state, ask in legal():
         steps = [one.name for one in _plan(state, ask)]
         kind = _request(ask).kind

@@ -19,8 +19,9 @@ from typing import Any
 from temporalio.client import WorkflowHistory
 
 from labelbridge.lifecycle import State, ask_of, state_of
-from labelbridge.model import Outcome, Phase
+from labelbridge.model import Outcome, Phase, ProjectStatus
 from labelbridge.model.steps import Begin, OperationOrder
+from labelbridge.model.sweeps import DriftSeen
 from tests.replay.endings import Ending
 
 HERE = Path(__file__).parent
@@ -32,7 +33,7 @@ _OPERATION = re.compile(r"labelbridge\.(connect|switch|sync|train|import|disconn
 _LOOPBACK = re.compile(r"\bhttps?://(127\.0\.0\.1|localhost)(:\d+)?")
 _LOOPBACK_HOST = re.compile(r"\b(127\.0\.0\.1|localhost)(:\d+)?\b")
 _PATHS = re.compile(r'(?<![\w/.\-])/(tmp|work|home|root|usr|var)/[^\s",:]+')
-_DROPPED = ("stackTrace", "workerVersion", "sdkMetadata", "meteringMetadata", "deploymentVersion")
+_DROPPED = ("stackTrace", "workerVersion")
 """Of an event: what names a machine or a build, and no replay reads."""
 
 
@@ -48,7 +49,7 @@ class Saved:
     @classmethod
     def of(cls, name: str, history: WorkflowHistory) -> "Saved":
         """A history as the server gave it, cleaned."""
-        return cls(name, PRODUCT, cleaned(history.to_json_dict()))
+        return cls(re.sub(r"[^a-z0-9]+", "-", name), PRODUCT, cleaned(history.to_json_dict()))
 
     @classmethod
     def all(cls) -> "list[Saved]":
@@ -129,6 +130,10 @@ class Saved:
         """The project's state when it began; None if it never looked."""
         for begun in self.results("begin"):
             return state_of(Begin.model_validate(begun).status)
+        for seen in self.results("find_drift"):
+            looked = DriftSeen.model_validate(seen)
+            record = looked.stored.record if looked.stored else None
+            return state_of(ProjectStatus.of(self.order.project, record, known=looked.known))
         return None
 
     @property
@@ -179,15 +184,15 @@ def store(saved: Iterable[Saved]) -> None:
         old.unlink()
     rows = []
     for one in saved:
-        name = re.sub(r"[^a-z0-9]+", "-", one.name)
         data = json.dumps(one.history, ensure_ascii=False, separators=(",", ":")).encode()
-        (folder / f"{name}.json.gz").write_bytes(gzip.compress(data, 9, mtime=0))
-        rows.append(_row(name, one))
+        (folder / f"{one.name}.json.gz").write_bytes(gzip.compress(data, 9, mtime=0))
+        rows.append(manifest_row(one))
     (folder / MANIFEST).write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def _row(name: str, one: Saved) -> dict[str, Any]:
-    row = {"name": name, "workflow": one.workflow, "end": one.end, "events": len(one.events)}
+def manifest_row(one: Saved) -> dict[str, Any]:
+    """One line of the manifest."""
+    row = {"name": one.name, "workflow": one.workflow, "end": one.end, "events": len(one.events)}
     if one.is_operation:
         row |= {"operation": one.ask, "ending": one.ending.value}
     return row

@@ -62,8 +62,8 @@ async def play(subject: Subject, scene: Scene) -> None:
     """Prepare one operation, let it end as it is to, keep what is to be kept."""
     if scene.new_job:
         subject.next_job()
-    if scene.labels is not None:
-        await subject.somebody_labels(scene.labels)
+    if scene.label_in is not None:
+        await subject.somebody_labels(scene.label_in)
     if scene.drifted:
         await subject.swap_gates()
     request = await asyncio.to_thread(scene.request, subject)

@@ -48,7 +48,7 @@ class Scene:
     ask: str
     request: Callable[[Subject], Request]
     ending: Ending = C
-    labels: Studio | None = None
+    label_in: Studio | None = None
     """Before it somebody labels there, so that there is something to carry."""
     drifted: bool = False
     """Before it somebody swapped both gates by hand."""
@@ -57,10 +57,8 @@ class Scene:
 
     @property
     def during(self) -> str:
-        """The activity during which it is stopped."""
-        if self.ending is L:
-            return "announce"
-        return "read_gates" if self.ending is TL else STOPPED_DURING[self.ask]
+        """The activity during which it is stopped, unless that is after its commit and not at its end."""
+        return "announce" if self.ending is L else STOPPED_DURING[self.ask]
 
 
 def connect(ending: Ending, name: str = "", **more: Any) -> Scene:
@@ -74,17 +72,19 @@ def connect(ending: Ending, name: str = "", **more: Any) -> Scene:
 
 
 def switch(to: Studio, ending: Ending, name: str = "", **fields: Any) -> Scene:
-    labels = Studio.AZUREML if to is Studio.LANGUAGE else None
+    label_in = Studio.AZUREML if to is Studio.LANGUAGE else None
     request = SwitchRequest(to=to, **fields)
-    return Scene(name, f"switch to {to}", lambda _: request, ending, labels=labels)
+    return Scene(name, f"switch to {to}", lambda _: request, ending, label_in=label_in)
 
 
-def sync(ending: Ending, name: str = "", labels: Studio | None = None, **fields: Any) -> Scene:
-    return Scene(name, "sync", lambda _: SyncRequest(**fields), ending, labels=labels)
+def sync(ending: Ending, name: str = "", label_in: Studio | None = None, **fields: Any) -> Scene:
+    return Scene(name, "sync", lambda _: SyncRequest(**fields), ending, label_in=label_in)
 
 
-def train(ending: Ending, name: str = "", labels: Studio | None = None, **fields: Any) -> Scene:
-    return Scene(name, "train", lambda s: TrainRequest(model=s.next_model(), **fields), ending, labels=labels)
+def train(ending: Ending, name: str = "", label_in: Studio | None = None, **fields: Any) -> Scene:
+    return Scene(
+        name, "train", lambda s: TrainRequest(model=s.next_model(), **fields), ending, label_in=label_in
+    )
 
 
 def train_on_last_sync(ending: Ending, name: str) -> Scene:
@@ -93,7 +93,7 @@ def train_on_last_sync(ending: Ending, name: str) -> Scene:
         "train",
         lambda s: TrainRequest(model=s.next_model(), labels=s.last_sync()),
         ending,
-        labels=Studio.AZUREML,
+        label_in=Studio.AZUREML,
     )
 
 
@@ -165,12 +165,12 @@ LIVES: tuple[Life, ...] = (
         (
             connect(C),
             switch(A, L, "to azureml completed"),
-            sync(C, "sync with azureml active", labels=A, split="keep"),
-            sync(C, "sync merging", labels=A, merge=True, policy="union", split="service"),
-            sync(B, "sync rolled back", labels=A),
-            sync(X, "sync cancelled", labels=A),
-            sync(T, "sync terminated", labels=A),
-            sync(L, "sync completed", labels=A),
+            sync(C, "sync with azureml active", label_in=A, split="keep"),
+            sync(C, "sync merging", label_in=A, merge=True, policy="union", split="service"),
+            sync(B, "sync rolled back", label_in=A),
+            sync(X, "sync cancelled", label_in=A),
+            sync(T, "sync terminated", label_in=A),
+            sync(L, "sync completed", label_in=A),
             reconcile(C, "reconcile with azureml active", drifted=True, policy="report"),
         ),
     ),
@@ -193,10 +193,10 @@ LIVES: tuple[Life, ...] = (
         (
             connect(C),
             switch(A, C),
-            sync(C, labels=A),
+            sync(C, label_in=A),
             train(R, "train refused"),
-            train(C, "train with azureml active", labels=A, split="keep", allow_quarantine=True),
-            train(B, "train rolled back", labels=A, split="service"),
+            train(C, "train with azureml active", label_in=A, split="keep", allow_quarantine=True),
+            train(B, "train rolled back", label_in=A, split="service"),
             train(X, "train cancelled"),
             train(T, "train terminated"),
             train(L, "train completed", deployment="production"),
@@ -244,7 +244,7 @@ LIVES: tuple[Life, ...] = (
             bring(L, "import in parts", allow_quarantine=True),
             connect(C),
             switch(A, C),
-            sync(C, "sync in parts", labels=A),
+            sync(C, "sync in parts", label_in=A),
         ),
         exists=False,
         queue=PARTS,

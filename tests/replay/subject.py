@@ -16,7 +16,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from labelbridge.client import Labelbridge, OperationHandle
 from labelbridge.errors import LabelbridgeError
 from labelbridge.local.seed import DATA_ACCOUNT
-from labelbridge.model import Actor, ImportRequest, OperationKind, ProjectKind, Request, Studio
+from labelbridge.model import (
+    Actor,
+    ImportRequest,
+    OperationKind,
+    ProjectKind,
+    Request,
+    StepState,
+    Studio,
+)
+from labelbridge.plans import Step
 from tests.faults import portal
 from tests.faults.births import born, labels_file, unborn
 from tests.faults.lives import Setting
@@ -114,7 +123,10 @@ class Subject:
             bridge = Labelbridge(bridge.client, bridge.settings, actor=NOBODY)
         handle = await bridge.start(self.bench.ref, request)
         if ending not in (Ending.COMMITTED, Ending.REFUSED):
-            await self._runs(handle.workflow_id, during)
+            if ending is Ending.TERMINATED_LATE:
+                await self._looks_again(handle)
+            else:
+                await self._runs(handle.workflow_id, during)
             await self._strike(handle, ending)
             if cancel_recovery:
                 await self._cancel_recovery()
@@ -160,6 +172,17 @@ class Subject:
                 if any(one.activity_type.name == activity for one in seen.pending_activities):
                     return
                 assert not seen.workflow_execution_info.HasField("close_time"), f"never came to {activity}"
+                await asyncio.sleep(LOOK)
+
+    async def _looks_again(self, handle: OperationHandle) -> None:
+        """Return while it waits for its second look at the gates, after its commit."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                seen = await handle.progress()
+                if seen and any(
+                    one.name == Step.LOOK_AGAIN and one.state is StepState.RUNNING for one in seen.steps
+                ):
+                    return
                 await asyncio.sleep(LOOK)
 
     async def rests(self) -> None:
