@@ -101,8 +101,9 @@ def bring(ending: Ending, name: str = "", **fields: Any) -> Scene:
     return Scene(name, "import", lambda s: s.import_request(**fields), ending)
 
 
-def disconnect(ending: Ending, name: str = "", labels: str | None = "sync") -> Scene:
-    return Scene(name, "disconnect", lambda _: DisconnectRequest.model_validate({"labels": labels}), ending)
+def disconnect(ending: Ending, name: str = "", labels: str | None = "sync", **fields: Any) -> Scene:
+    request = DisconnectRequest.model_validate({"labels": labels, **fields})
+    return Scene(name, "disconnect", lambda _: request, ending)
 
 
 def reconcile(ending: Ending, name: str = "", *, drifted: bool = False, policy: str | None = None) -> Scene:
@@ -164,8 +165,8 @@ LIVES: tuple[Life, ...] = (
         MULTI,
         (
             connect(C),
-            switch(A, L, "to azureml completed"),
-            sync(C, "sync with azureml active", label_in=A, split="keep"),
+            switch(A, L, "to azureml completed", policy="union"),
+            sync(C, "sync with azureml active", label_in=A, policy="refuse", split="keep"),
             sync(C, "sync merging", label_in=A, merge=True, policy="union", split="service"),
             sync(B, "sync rolled back", label_in=A),
             sync(X, "sync cancelled", label_in=A),
@@ -210,10 +211,12 @@ LIVES: tuple[Life, ...] = (
             connect(C),
             switch(A, C),
             disconnect(R, "disconnect refused"),
-            disconnect(B, "disconnect rolled back"),
+            disconnect(B, "disconnect rolled back", policy="refuse", split="keep"),
             disconnect(X, "disconnect cancelled"),
             disconnect(T, "disconnect terminated"),
-            disconnect(C, "disconnect carrying labels"),
+            disconnect(
+                C, "disconnect carrying labels", policy="union", split="service", allow_quarantine=True
+            ),
         ),
     ),
     Life(
