@@ -4,7 +4,6 @@ import asyncio
 import json
 import uuid
 from contextlib import suppress
-from datetime import timedelta
 
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 
@@ -14,7 +13,7 @@ from labelbridge.model import PreflightLook, ProjectKind, ProjectRef, SyncReques
 from tests.faults.births import born
 from tests.faults.lives import Setting
 from tests.replay.scenes import PLAIN
-from tests.replay.subject import NOBODY
+from tests.replay.subject import LOOK, NOBODY
 
 NAME = "orders"
 SUBSCRIBER = {
@@ -24,9 +23,10 @@ SUBSCRIBER = {
     "LABELBRIDGE_EVENTS__RETRIES": '["PT1S"]',
 }
 """A subscriber that nobody can reach: its events wait, and are then dead letters."""
-WAKES = 4200
-"""Signals after which the server suggests that a workflow continue as new (at 4,096 events)."""
-AT_ONCE = 60
+SUGGESTED_AFTER = 4096
+"""Events after which the server suggests that a workflow continue as new."""
+AT_ONCE = 100
+"""Signals between two workflow tasks: a worker must get through all of them in time."""
 
 
 async def record(setting: Setting) -> dict[str, WorkflowHistory]:
@@ -60,19 +60,13 @@ async def _run(setting: Setting, workflow: str, argument: object) -> WorkflowHis
 async def _continued(setting: Setting) -> dict[str, WorkflowHistory]:
     """A delivery that was woken so often that it continues as new, and the run that went on."""
     handle = setting.client.get_workflow_handle(names.DELIVERY.format(name=NAME))
-    places = asyncio.Semaphore(AT_ONCE)
-    first = (await handle.describe()).run_id
-
-    async def wake() -> None:
-        async with places:
-            await handle.signal(names.WAKE)
-
-    woken = 0
+    first, woken = (await handle.describe()).run_id, 0
     while (await handle.describe()).run_id == first:
-        assert woken < 2 * WAKES, "the delivery does not continue as new"
-        await asyncio.gather(*(wake() for _ in range(WAKES // 4)))
-        woken += WAKES // 4
-        await asyncio.sleep(timedelta(milliseconds=200).total_seconds())
+        assert woken < 2 * SUGGESTED_AFTER, "the delivery does not continue as new"
+        await asyncio.gather(*(handle.signal(names.WAKE) for _ in range(AT_ONCE)))
+        woken += AT_ONCE
+        while (await handle.describe()).raw_description.HasField("pending_workflow_task"):
+            await asyncio.sleep(LOOK)
     runs = {"delivery continued as new": first, "delivery": None}
     found = {}
     for name, run in runs.items():

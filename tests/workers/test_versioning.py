@@ -15,18 +15,22 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior
 
 import workflows
+from labelbridge import names
 from labelbridge.client import Labelbridge
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER
 from labelbridge.local.seed import RECORDS_ACCOUNT
 from labelbridge.local.stack import Stack
 from labelbridge.local.temporal import binary
 from labelbridge.model import ConnectRequest, ProjectKind, SyncRequest
+from labelbridge.model.steps import Attention
 from labelbridge.plans import Step
 from labelbridge.settings import Settings, TemporalSettings
 from tests.operations.rehearsal import Rehearsal, eventually
 from tests.replay.commands import commands, sources
 from tests.workers.test_worker import until, worker
 from workers.versioning import deployment
+
+PINNED, UPGRADES = Behavior.VERSIONING_BEHAVIOR_PINNED, Behavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE
 
 
 def test_without_a_deployment_a_worker_has_no_version() -> None:
@@ -90,20 +94,14 @@ async def test_an_operation_ends_on_the_version_that_began_it_and_the_entity_goe
             running.enter_context(worker(r.stack, **own, LABELBRIDGE_TEMPORAL__BUILD_ID="v2")), "worker_ready"
         )
         await becomes_current(r.stack, queue, "v2")
+        await answers_from(r.bridge.client, r.ref.workflow_id, "v2")
         sync = await r.bridge.start(r.ref, SyncRequest())
-        assert await last_task(r.bridge.client, r.ref.workflow_id) == (
-            "v2",
-            Behavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE,
-        )
+        assert (await r.bridge.status(r.ref)).running, "the connect has ended: this proves nothing"
 
         assert (await connect.result(90)).active == "language"
-        assert await versions(r.bridge.client, connect.workflow_id) == {
-            ("v1", Behavior.VERSIONING_BEHAVIOR_PINNED)
-        }
+        assert await versions(r.bridge.client, connect.workflow_id) == {("v1", PINNED)}
         first = (await sync.result(60)).snapshot
-        assert await versions(r.bridge.client, sync.workflow_id) == {
-            ("v2", Behavior.VERSIONING_BEHAVIOR_PINNED)
-        }
+        assert await versions(r.bridge.client, sync.workflow_id) == {("v2", PINNED)}
 
         # What a newer worker wrote into the record outlives an operation of these.
         newer: dict[str, object] = {"only_newer": {"number": 7}}
@@ -134,8 +132,15 @@ async def tasks(client: Client, workflow_id: str) -> list[tuple[str, int]]:
     ]
 
 
-async def last_task(client: Client, workflow_id: str) -> tuple[str, int]:
-    return (await tasks(client, workflow_id))[-1]
+async def answers_from(client: Client, workflow_id: str, build: str) -> None:
+    """Wait until a workflow's tasks are that version's: the server tells its queues within moments."""
+    handle = client.get_workflow_handle(workflow_id)
+
+    async def look() -> bool | None:
+        await handle.signal(names.ATTENTION, Attention(operation_id="nobody's"))
+        return True if (await tasks(client, workflow_id))[-1] == (build, UPGRADES) else None
+
+    await eventually(look, f"{workflow_id} stays on its version")
 
 
 async def versions(client: Client, workflow_id: str) -> set[tuple[str, int]]:
