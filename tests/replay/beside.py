@@ -36,7 +36,7 @@ async def record(setting: Setting) -> dict[str, WorkflowHistory]:
     nowhere = look.model_copy(update={"project": _elsewhere(project.ref)})
     runs = {
         "preflight": (names.PREFLIGHT_WORKFLOW, look),
-        "preflight failed": (names.PREFLIGHT_WORKFLOW, nowhere),
+        "preflight of an unknown resource": (names.PREFLIGHT_WORKFLOW, nowhere),
         "auto sync off": (names.AUTO_SYNC_WORKFLOW, AutoSync(project=project.ref)),
         "events replay": (names.EVENTS_REQUEST_WORKFLOW, EventsRequest(kind="replay", subscriber=NAME)),
         "events test": (names.EVENTS_REQUEST_WORKFLOW, EventsRequest(kind="test", subscriber=NAME)),

@@ -33,6 +33,8 @@ _OPERATION = re.compile(r"labelbridge\.(connect|switch|sync|train|import|disconn
 _LOOPBACK = re.compile(r"\bhttps?://(127\.0\.0\.1|localhost)(:\d+)?")
 _LOOPBACK_HOST = re.compile(r"\b(127\.0\.0\.1|localhost)(:\d+)?\b")
 _PATHS = re.compile(r'(?<![\w/.\-])/(tmp|work|home|root|usr|var)/[^\s",:]+')
+_PROCESS = re.compile(r"\b\d+@[\w.\-]+")
+"""A worker's identity, and the start of its sticky queue's name."""
 _DROPPED = ("stackTrace", "workerVersion")
 """Of an event: what names a machine or a build, and no replay reads."""
 
@@ -55,10 +57,10 @@ class Saved:
     def all(cls) -> "list[Saved]":
         """Every saved history, of every version."""
         found = []
-        for file in sorted(FOLDER.glob("*/*.json.gz")):
+        for file in FOLDER.glob("*/*.json.gz"):
             history = json.loads(gzip.decompress(file.read_bytes()))
             found.append(cls(file.name.removesuffix(".json.gz"), file.parent.name, history))
-        return found
+        return sorted(found, key=lambda one: (one.product, one.name))
 
     @property
     def replayable(self) -> WorkflowHistory:
@@ -183,7 +185,7 @@ def store(saved: Iterable[Saved]) -> None:
     for old in folder.iterdir():
         old.unlink()
     rows = []
-    for one in saved:
+    for one in sorted(saved, key=lambda one: one.name):
         data = json.dumps(one.history, ensure_ascii=False, separators=(",", ":")).encode()
         (folder / f"{one.name}.json.gz").write_bytes(gzip.compress(data, 9, mtime=0))
         rows.append(manifest_row(one))
@@ -204,16 +206,16 @@ def cleaned(history: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _cleaned(value: Any, key: str = "") -> Any:
+def _cleaned(value: Any) -> Any:
     if isinstance(value, dict):
         if "data" in value and "metadata" in value:
             data = _scrubbed(base64.b64decode(value["data"]).decode())
             return {**value, "data": base64.b64encode(data.encode()).decode()}
-        return {name: _cleaned(one, name) for name, one in value.items() if name not in _DROPPED}
+        return {name: _cleaned(one) for name, one in value.items() if name not in _DROPPED}
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     if isinstance(value, str):
-        return "worker" if key == "identity" else _scrubbed(value)
+        return _PROCESS.sub("worker", _scrubbed(value))
     return value
 
 

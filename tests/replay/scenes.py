@@ -172,7 +172,7 @@ LIVES: tuple[Life, ...] = (
             sync(X, "sync cancelled", label_in=A),
             sync(T, "sync terminated", label_in=A),
             sync(L, "sync completed", label_in=A),
-            reconcile(C, "reconcile with azureml active", drifted=True, policy="report"),
+            reconcile(C, "reconcile with azureml active"),
         ),
     ),
     Life(
@@ -187,6 +187,8 @@ LIVES: tuple[Life, ...] = (
             switch(G, L, "to language completed", split="keep", allow_quarantine=True),
             switch(A, C),
             switch(G, C, "to language", policy="refuse", split="service"),
+            # What this leaves is found by the sweep.
+            reconcile(C, "reconcile reporting", drifted=True, policy="report"),
         ),
     ),
     Life(
@@ -195,6 +197,8 @@ LIVES: tuple[Life, ...] = (
             connect(C),
             switch(A, C),
             sync(C, label_in=A),
+            sync(C, label_in=A),
+            train_on_last_sync(C, "train on a snapshot"),
             train(R, "train refused"),
             train(
                 C,
@@ -208,7 +212,6 @@ LIVES: tuple[Life, ...] = (
             train(X, "train cancelled"),
             train(T, "train terminated"),
             train(L, "train completed", deployment="production"),
-            train_on_last_sync(C, "train on a snapshot"),
             switch(G, TL, "to language terminated late"),
         ),
     ),

@@ -93,9 +93,10 @@ class Subject:
         self.bench = self.bench.with_job(job)
 
     async def somebody_labels(self, studio: Studio) -> None:
-        """One document gets other labels than it had."""
+        """One document gets other labels than it had: of the last four, which nobody had labelled."""
         self.labelled += 1
-        await self.bench.label(studio, self.bench.folder.documents[0], self.labelled % 6)
+        document = self.bench.folder.documents[-1 - (self.labelled - 1) % 4]
+        await self.bench.label(studio, document, self.labelled % 6)
 
     async def swap_gates(self) -> None:
         """Somebody shuts Language and resumes the labeling job by hand."""
