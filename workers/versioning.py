@@ -8,12 +8,12 @@ id come from the settings, both or neither.
 from collections.abc import Sequence
 
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import workflows
+from labelbridge.converter import PLAIN
 from labelbridge.settings import TemporalSettings
 from workers.behaviour import BehaviourRunner
 
@@ -41,8 +41,6 @@ def deployment(temporal: TemporalSettings) -> WorkerDeploymentConfig | None:
     )
 
 
-def replayer(
-    those: Sequence[type] = workflows.ALL, converter: DataConverter = pydantic_data_converter
-) -> Replayer:
-    """Replays histories as a worker would that gets these workflows out of its cache."""
+def replayer(those: Sequence[type] = workflows.ALL, converter: DataConverter = PLAIN) -> Replayer:
+    """Replays histories as a worker would that has these workflows, and not in its cache."""
     return Replayer(workflows=those, workflow_runner=sandbox(), data_converter=converter)

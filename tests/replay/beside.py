@@ -4,12 +4,14 @@ import asyncio
 import json
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 
 from labelbridge import names
 from labelbridge.events.orders import AutoSync, DeliveryOrder, EventsRequest
-from labelbridge.model import PreflightLook, ProjectKind, ProjectRef, SyncRequest
+from labelbridge.fleet.orders import FleetOrder, FleetState
+from labelbridge.model import PreflightLook, ProjectKind, ProjectRef, Studio, SwitchRequest, SyncRequest
 from tests.faults.births import born
 from tests.faults.lives import Setting
 from tests.replay.scenes import PLAIN
@@ -25,6 +27,8 @@ SUBSCRIBER = {
 """A subscriber that nobody can reach: its events wait, and are then dead letters."""
 SUGGESTED_AFTER = 4096
 """Events after which the server suggests that a workflow continue as new."""
+CONTINUE_AFTER = 3
+"""Projects after which a fleet act continues as new."""
 AT_ONCE = 100
 """Signals between two workflow tasks: a worker must get through all of them in time."""
 
@@ -78,6 +82,26 @@ async def _continued(setting: Setting) -> dict[str, WorkflowHistory]:
 async def sweep(setting: Setting) -> dict[str, WorkflowHistory]:
     """A look at the fleet when everybody rests: one project differs from its record, and is asked."""
     return {"sweep": await _run(setting, names.SWEEP_WORKFLOW, None)}
+
+
+async def fleet_act(setting: Setting) -> dict[str, WorkflowHistory]:
+    """All projects are to have Language active: some have, some are refused, some are switched."""
+    order = FleetOrder(
+        id=f"replay-{uuid.uuid4().hex}",
+        request=SwitchRequest(to=Studio.LANGUAGE),
+        actor=setting.actor,
+        submitted_at=datetime.now(UTC),
+    )
+    handle = await setting.client.start_workflow(
+        names.FLEET_WORKFLOW,
+        FleetState(order=order, continue_after=CONTINUE_AFTER),
+        id=names.FLEET.format(id=order.id),
+        task_queue=PLAIN,
+    )
+    await handle.result()
+    first = setting.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    last = setting.client.get_workflow_handle(handle.id)
+    return {"fleet continued as new": await first.fetch_history(), "fleet": await last.fetch_history()}
 
 
 def _elsewhere(project: ProjectRef) -> ProjectRef:

@@ -309,7 +309,7 @@ def _literal(one: ast.expr, binding: Binding) -> str | None:
     if dotted.startswith("names."):
         value = getattr(names, dotted.removeprefix("names."), dotted)
         return value if isinstance(value, str) else dotted
-    return None
+    return dotted if "." in dotted and not dotted.startswith("self.") else None
 
 
 def _texts(function: Function) -> Binding:

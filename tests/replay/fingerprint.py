@@ -5,7 +5,7 @@
 
 Prevents a sequence that changes without anybody deciding it. A sequence of a version that was released
 (`released.json`) changes only behind a new `workflow.patched(...)`, or in a release that says that it
-breaks what runs: another major version, or another minor one before 1.0.
+breaks what runs: another major version, or before 1.0 the minor one after the next.
 """
 
 import argparse
@@ -124,13 +124,14 @@ def _is_guarded(before: list[str], after: list[str]) -> bool:
 def _runs_somewhere(since: str, product: str, released: Sequence[str]) -> bool:
     """True if a sequence that stands since one version was released, and the new one may not break its runs.
 
-    By SemVer only a new major version may, and before 1.0 a new minor one.
+    A running operation survives an upgrade from any release of the same major version, and before 1.0 of the
+    last minor one (docs/releasing.md).
     """
     having = [_numbers(one) for one in released if _numbers(one) >= _numbers(since)]
     if not having:
         return False
     newest, now = max(having), _numbers(product)
-    breaks = now[0] > newest[0] or (now[0] == newest[0] == 0 and now[1] > newest[1])
+    breaks = now[0] > newest[0] or (now[0] == newest[0] == 0 and now[1] > newest[1] + 1)
     return not breaks
 
 

@@ -23,7 +23,7 @@ import labelbridge
 from labelbridge.model import Model
 from tests.replay.histories import HERE, PRODUCT, releases
 
-OURS = ("labelbridge.model.", "labelbridge.events.", "labelbridge.latest")
+OURS = tuple(f"labelbridge.{part}" for part in ("model.", "events.", "fleet.", "throttling.", "latest"))
 """Where nouns stand that are stored or sent; those of `labelbridge.azure` are Azure's."""
 FOLDER = HERE / "forms"
 _ARM = "/subscriptions/s/resourceGroups/g/providers/Microsoft.X/things/t"
@@ -43,7 +43,7 @@ _BY_NAME: dict[str, Any] = {
 
 def nouns() -> dict[str, type[Model]]:
     """Every noun of the library, by name."""
-    for package in ("model", "events"):
+    for package in ("model", "events", "fleet", "throttling"):
         folder = Path(labelbridge.__file__).parent / package
         for module in pkgutil.iter_modules([str(folder)]):
             importlib.import_module(f"labelbridge.{package}.{module.name}")

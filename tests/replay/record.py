@@ -99,7 +99,7 @@ async def record(path: Path, lives: Iterable[Life]) -> Histories:
         if broken:
             raise BaseExceptionGroup("lives broke", broken)
         found = {name: history for one in ended if isinstance(one, dict) for name, history in one.items()}
-        return found | await beside.sweep(setting)
+        return found | await beside.fleet_act(setting) | await beside.sweep(setting)
 
 
 BEGAN = time.monotonic()

@@ -154,11 +154,11 @@ def test_a_released_sequence_is_not_overwritten_by_one_that_is_not_guarded(
         renewed(OLD, now, reason=REASON, product=product, released=["1.2.0"])
 
 
-def test_before_1_0_a_minor_version_may_break_what_runs() -> None:
+def test_before_1_0_what_the_last_minor_version_began_goes_on() -> None:
     old = {"W": Fingerprint(1, "0.1.0", "the first", ["run"])}
-    assert renewed(old, MORE, reason=REASON, product="0.2.0", released=["0.1.0"])["W"].version == 2
+    assert renewed(old, MORE, reason=REASON, product="0.3.0", released=["0.1.0"])["W"].version == 2
     with pytest.raises(ValueError, match=r"workflow\.patched"):
-        renewed(old, MORE, reason=REASON, product="0.1.1", released=["0.1.0"])
+        renewed(old, MORE, reason=REASON, product="0.2.0", released=["0.1.0"])
 
 
 def test_the_message_shows_what_changed_and_says_what_to_do() -> None:
