@@ -31,7 +31,7 @@ CONSOLE_STAMP := $(VENDOR)/stamp-$(call hash,$(CONSOLE)/package.json $(CONSOLE)/
 
 DEPLOY_STAMP := $(VENV)/deploy-stamp-$(call hash,pyproject.toml constraints.txt)
 
-.PHONY: audit docs deploy deploy-tools dist postgresql help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults clean
+.PHONY: audit docs deploy deploy-tools dist postgresql help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults histories fingerprints clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -104,6 +104,13 @@ model: $(PYTHON_STAMP) ## Explore the protocol's model in full; prints every red
 
 faults: setup ## The fault campaign; FAULTS_ARGS="--seed 7 --operations 500 --minutes 20"
 	@$(BIN)/python -m tests.faults.campaign $(FAULTS_ARGS)
+
+histories: setup ## Record the histories and forms that CI replays, for the version in pyproject.toml
+	@$(BIN)/python -m tests.replay.record
+	@$(BIN)/python -m tests.replay.forms
+
+fingerprints: $(PYTHON_STAMP) ## Say which workflow's commands changed; REASON="what and why" writes it down
+	@$(BIN)/python -m tests.replay.fingerprint --reason "$${REASON:-}"
 
 clean: ## Remove everything that make made: environment, Azurite, local state, caches
 	rm -rf $(VENV) $(BENCH_VENV) $(AIRFLOW_VENV) $(AZUREML_VENV) $(AUDIT_VENV) $(AZURITE)/node_modules $(CONSOLE)/node_modules $(VENDOR) .labelbridge build dist ./*.egg-info

@@ -34,7 +34,14 @@ from labelbridge.fleet.orders import (
     FleetTurn,
 )
 from labelbridge.fleet.where import matches, parse
-from labelbridge.model import Accepted, ProjectRef, ProjectStatus, Submission, SwitchRequest
+from labelbridge.model import (
+    Accepted,
+    ProjectRef,
+    ProjectStatus,
+    Submission,
+    SwitchRequest,
+    unknown_fields,
+)
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
 
@@ -60,8 +67,10 @@ class FleetSteps:
 
         Raises:
             LabelbridgeError: `key_reused`, `where_invalid`, or `not_confirmed` if they are more than somebody
-                confirmed: nothing has begun then.
+                confirmed, or `worker_too_old` if it asks for what is not known here: nothing has begun then.
         """
+        if unknown := unknown_fields(order):
+            raise LabelbridgeError("worker_too_old", f"These workers do not know: {', '.join(unknown)}.")
         where = parse(order.where)
         await self._acts.begin(order)
         if (ended := await self._acts.ended(order.id)) is not None:

@@ -121,6 +121,15 @@ CATALOGUE: Mapping[str, Kind] = {
         "Nothing was changed. Restore the blob's last good version (blob versioning or soft delete); Labelbridge"
         " looks again by itself.",
     ),
+    "record_newer": Kind(
+        "The project's record, or another blob of the registry, was written by a newer version.",
+        "Nothing was changed. Upgrade this worker (or client); until then it asks again by itself.",
+        final=False,
+    ),
+    "worker_too_old": Kind(
+        "The request asks for something that the workers do not know yet.",
+        "Upgrade the workers, then repeat it: workers are upgraded before their clients.",
+    ),
     "source_open": Kind(
         "The other studio's gate is open.",
         "Labelbridge shuts it first; nothing needs to be done.",

@@ -7,9 +7,9 @@ finds a newer marker and leaves it.
 
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from labelbridge.azure.blobs import Blobs
+from labelbridge.errors import LabelbridgeError
+from labelbridge.forms import parsed
 from labelbridge.model import Model, ProjectRef, Side
 from labelbridge.stored import segment, snapshot_name
 
@@ -72,8 +72,10 @@ class Markers:
         if content is None:
             return None, None
         try:
-            return LatestLabels.model_validate_json(content.data), content.etag
-        except ValidationError:
+            return parsed(LatestLabels, content.data, marker_name(project)), content.etag
+        except LabelbridgeError as error:
+            if error.code != "record_unreadable":
+                raise
             return None, content.etag
 
 

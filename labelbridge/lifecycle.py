@@ -20,6 +20,7 @@ from labelbridge.model import (
     Studio,
     SwitchRequest,
     same_resource,
+    unknown_fields,
 )
 
 
@@ -131,8 +132,11 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
     A sync is never refused because another operation runs: it queues, and is judged when its turn
     comes, since the operation before it may have made or ended the connection. So does a
     reconciliation; and since that changes no state, whatever is asked for meanwhile queues behind it
-    instead of being refused for something that nobody asked for.
+    instead of being refused for something that nobody asked for. What this version does not know it does
+    not do: a newer client's request is refused, never carried out in part.
     """
+    if unknown := unknown_fields(request):
+        raise LabelbridgeError("worker_too_old", f"These workers do not know: {', '.join(unknown)}.")
     state, ask = state_of(status), ask_of(request)
     busy = bool(status.running or status.queued)
     if busy and ask in _PATIENT:

@@ -24,12 +24,10 @@ Layout, below one container:
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TypeVar
 from urllib.parse import unquote
 
-from pydantic import ValidationError
-
 from labelbridge.errors import LabelbridgeError
+from labelbridge.forms import M, parsed
 from labelbridge.model import (
     AuditEntry,
     Claim,
@@ -41,7 +39,6 @@ from labelbridge.model import (
 )
 from labelbridge.stored import Contents, segment
 
-M = TypeVar("M", bound=Model)
 _PARALLEL_READS = 8
 """Blobs read at once when many are: enough to hide latency, far below the account's limits."""
 
@@ -75,7 +72,7 @@ class Registry(Contents):
         content = await self._blobs.read(self._container, _record_name(ref))
         if content is None:
             return None
-        return StoredRecord(record=_parsed(Record, content.data, _record_name(ref)), etag=content.etag)
+        return StoredRecord(record=parsed(Record, content.data, _record_name(ref)), etag=content.etag)
 
     async def create(self, record: Record) -> StoredRecord:
         """Write the first record of a project.
@@ -127,7 +124,7 @@ class Registry(Contents):
         if content is not None and content.data == data:
             return StoredRecord(record=record, etag=content.etag)
         name = _record_name(record.project)
-        other = None if content is None else _parsed(Record, content.data, name)
+        other = None if content is None else parsed(Record, content.data, name)
         raise LabelbridgeError(
             "record_conflict",
             f"The record of {record.project.key} was changed by somebody else."
@@ -158,7 +155,7 @@ class Registry(Contents):
     async def read_claim(self, job: JobRef) -> Claim | None:
         """Who took the job's name, or None if nobody did."""
         content = await self._blobs.read(self._container, job.claim_key)
-        return None if content is None else _parsed(Claim, content.data, job.claim_key)
+        return None if content is None else parsed(Claim, content.data, job.claim_key)
 
     async def claim_keys(self) -> frozenset[str]:
         """The blob names of all claims (`JobRef.claim_key`)."""
@@ -194,7 +191,7 @@ class Registry(Contents):
         """How an operation ended, or None if it has not, or there was none."""
         name = f"audit/{segment(ref.key)}/{segment(operation_id)}.json"
         content = await self._blobs.read(self._container, name)
-        return None if content is None else _parsed(AuditEntry, content.data, name)
+        return None if content is None else parsed(AuditEntry, content.data, name)
 
     async def recent_snapshots(self, ref: ProjectRef, limit: int) -> tuple[str, ...]:
         """Ids of the last `limit` snapshots, newest first; reads no manifest."""
@@ -215,7 +212,7 @@ class Registry(Contents):
             async with gate:
                 content = await self._blobs.read(self._container, name)
             try:
-                return None if content is None else _parsed(model, content.data, name)
+                return None if content is None else parsed(model, content.data, name)
             except LabelbridgeError as error:
                 return error
 
@@ -229,16 +226,3 @@ def _record_name(ref: ProjectRef) -> str:
 
 def _dumped(model: Model) -> bytes:
     return model.model_dump_json(indent=1).encode()
-
-
-def _parsed(model: type[M], data: bytes, name: str) -> M:
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LabelbridgeError(
-            "record_unreadable",
-            f"{model.__name__} {name} cannot be read: {f'{where}: ' if where else ''}{first['msg']}",
-            data={"blob": name},
-        ) from error

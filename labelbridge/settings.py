@@ -41,6 +41,16 @@ class TemporalSettings(BaseModel):
     """Workflows that a worker keeps in memory between two tasks; with 0 it replays each from its history."""
     graceful_shutdown: timedelta = timedelta(seconds=20)
     """How long activities may finish at shutdown; must be shorter than the orchestrator's kill grace."""
+    deployment_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,199}$")
+    """With `build_id`: worker versioning is on, and the worker is that version of this deployment."""
+    build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+\-]{0,199}$")
+    """Another for each build whose workflow code differs: a version, or the commit (docs/versioning.md)."""
+
+    @model_validator(mode="after")
+    def _version_is_whole(self) -> Self:
+        if (self.deployment_name is None) != (self.build_id is None):
+            raise ValueError("deployment_name and build_id go together")
+        return self
 
 
 class AzureSettings(BaseModel):

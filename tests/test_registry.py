@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -56,6 +57,9 @@ def claim(job: str, name: str, operation: str = "op-1") -> Claim:
     return Claim(job=ref, project=project(name), operation_id=operation, actor=ANN, claimed_at=NOW)
 
 
+RECORD = f"projects/{project().key}/record.json"
+
+
 async def test_a_record_is_read_as_it_was_written(registry: Registry) -> None:
     assert await registry.load(project()) is None
     created = await registry.create(record())
@@ -98,18 +102,41 @@ async def test_a_second_first_record_is_refused(registry: Registry) -> None:
     assert caught.value.code == "record_conflict"
 
 
-async def test_a_record_of_a_newer_version_still_loads(stack: Stack, registry: Registry) -> None:
+async def test_a_record_of_a_newer_version_keeps_what_is_not_known_when_it_is_saved(
+    registry: Registry,
+) -> None:
     await registry.create(record())
-    blobs, container = registry._blobs, registry._container
-    name = f"projects/{project().key}/record.json"
-    read = await blobs.read(container, name)
-    assert read is not None
-    newer = read.data.replace(b'"schema_version": 1', b'"schema_version": 2, "of_tomorrow": {"x": 1}')
-    assert newer != read.data
-    await blobs.replace(container, name, newer, read.etag)
+    await edited(registry, b'"schema_version": 1', b'"schema_version": 1, "of_tomorrow": {"x": 1}')
     loaded = await registry.load(project())
     assert loaded is not None
-    assert loaded.record.schema_version == 2
+    await registry.save(loaded.record.model_copy(update={"epoch": 7}), loaded.etag)
+    content = await registry._blobs.read(registry._container, RECORD)
+    assert content is not None
+    written = json.loads(content.data)
+    assert (written["epoch"], written["of_tomorrow"]) == (7, {"x": 1})
+
+
+async def test_a_record_of_a_newer_form_is_refused_and_stays_as_it_is(registry: Registry) -> None:
+    created = await registry.create(record())
+    newer = await edited(registry, b'"schema_version": 1', b'"schema_version": 2')
+    with pytest.raises(LabelbridgeError) as caught:
+        await registry.load(project())
+    assert (caught.value.code, caught.value.final) == ("record_newer", False)
+    with pytest.raises(LabelbridgeError):
+        await registry.save(record(by="op-2", epoch=1), created.etag)
+    content = await registry._blobs.read(registry._container, RECORD)
+    assert content is not None
+    assert content.data == newer
+
+
+async def edited(registry: Registry, old: bytes, new: bytes) -> bytes:
+    """Change the record as another version would have written it."""
+    read = await registry._blobs.read(registry._container, RECORD)
+    assert read is not None
+    assert old in read.data
+    changed = read.data.replace(old, new)
+    await registry._blobs.replace(registry._container, RECORD, changed, read.etag)
+    return changed
 
 
 async def test_a_broken_record_is_said_to_be_broken(registry: Registry) -> None:

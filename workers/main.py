@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import activities
 import workflows
@@ -35,12 +34,10 @@ from workers.pause_guard import PauseGuard
 from workers.schedule import keep_schedule
 from workers.startup import connect_temporal, open_registry, register_search_attributes
 from workers.turns import TurnWorkers
+from workers.versioning import PASSTHROUGH, deployment, sandbox
 
 log = structlog.get_logger(__name__)
 
-PASSTHROUGH = ("labelbridge", "pydantic", "pydantic_core", "annotated_types", "structlog")
-"""Modules that the workflow sandbox shares with the process: pure, or without state of a workflow.
-Loading pydantic anew for each run costs half a second; structlog loaded anew would lose its handlers."""
 SHUTDOWN_MARGIN = 10.0
 """Seconds after `graceful_shutdown` in which a worker that failed must have ended by itself."""
 
@@ -48,14 +45,15 @@ SHUTDOWN_MARGIN = 10.0
 def build_worker(client: Client, session: AzureSession, registry: Registry, settings: Settings) -> Worker:
     """The Temporal worker with all workflows and activities, not yet started."""
     temporal = settings.temporal
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+    version = deployment(temporal)
     return Worker(
         client,
         task_queue=temporal.task_queue,
         workflows=workflows.ALL,
         activities=activities.all_activities(session, registry, settings),
         interceptors=[logs.LogContext(), ErrorsInterceptor(settings), ThrottleInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=sandbox(PASSTHROUGH, versioned=version is not None),
+        deployment_config=version,
         max_cached_workflows=temporal.max_cached_workflows,
         sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
         graceful_shutdown_timeout=temporal.graceful_shutdown,

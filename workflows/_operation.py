@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError, FailureError
 
 from labelbridge import names
@@ -75,6 +75,9 @@ _UNTIL_KNOWN = Timing(
 
 class OperationWorkflow(Turns):
     """Base of the operation workflows: `transact` runs one as a transaction."""
+
+    versioning_behavior = VersioningBehavior.PINNED
+    """An operation ends on the version that began it (docs/versioning.md)."""
 
     @workflow.init
     def __init__(self, order: OperationOrder) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from labelbridge import names
@@ -29,6 +29,9 @@ _ASK_ATTEMPTS = 3
 @workflow.defn(name=names.DELIVERY_WORKFLOW)
 class DeliveryWorkflow:
     """Tells one subscriber everything, at least once."""
+
+    versioning_behavior = VersioningBehavior.AUTO_UPGRADE
+    """It lives as long as its subscriber."""
 
     def __init__(self) -> None:
         self.woken = False
@@ -71,6 +74,8 @@ class DeliveryWorkflow:
 @workflow.defn(name=names.EVENTS_REQUEST_WORKFLOW)
 class EventsRequestWorkflow:
     """What a person asks of the deliveries: a replay, or a test event; answered by a worker."""
+
+    versioning_behavior = VersioningBehavior.PINNED
 
     @workflow.run
     async def run(self, request: EventsRequest) -> dict[str, object]:

@@ -8,7 +8,7 @@ delivered twice starts one.
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 from labelbridge import names
 from labelbridge.events.orders import AutoSync, AutoSyncOutcome
@@ -23,6 +23,8 @@ _LONGEST_PAUSE = timedelta(minutes=5)
 @workflow.defn(name=names.AUTO_SYNC_WORKFLOW)
 class AutoSyncWorkflow:
     """One reason for a sync."""
+
+    versioning_behavior = VersioningBehavior.PINNED
 
     @workflow.run
     async def run(self, order: AutoSync) -> AutoSyncOutcome:

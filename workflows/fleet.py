@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from labelbridge import names
@@ -57,8 +57,12 @@ _PAUSE = timedelta(seconds=30)
 class FleetWorkflow:
     """One act on many projects."""
 
+    versioning_behavior = VersioningBehavior.AUTO_UPGRADE
+    """It may take days, and continues as new."""
+
     @workflow.init
     def __init__(self, state: FleetState) -> None:
+        self.begun_from = state
         self.order = state.order
         self.started_at = state.started_at or workflow.now()
         self.projects = state.projects
@@ -321,15 +325,16 @@ class FleetWorkflow:
         )
 
     def _carried(self) -> FleetState:
-        return FleetState(
-            order=self.order,
-            started_at=self.started_at,
-            projects=self.projects,
-            begun=self.begun,
-            counts=dict(self.counts),
-            running=tuple(self.running.values()),
-            rows=tuple(self.rows),
-            pages=self.pages,
-            stopped=self.stopped,
-            continue_after=self.continue_after,
+        # A copy: what only a newer version carries is handed on.
+        return self.begun_from.model_copy(
+            update={
+                "started_at": self.started_at,
+                "projects": self.projects,
+                "begun": self.begun,
+                "counts": dict(self.counts),
+                "running": tuple(self.running.values()),
+                "rows": tuple(self.rows),
+                "pages": self.pages,
+                "stopped": self.stopped,
+            }
         )

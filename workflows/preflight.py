@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from labelbridge import names
@@ -14,6 +14,8 @@ from workflows._errors import as_failure, as_info
 @workflow.defn(name=names.PREFLIGHT_WORKFLOW)
 class PreflightWorkflow:
     """One look."""
+
+    versioning_behavior = VersioningBehavior.PINNED
 
     @workflow.run
     async def run(self, look: PreflightLook) -> Preflight:

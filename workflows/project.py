@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy, SearchAttributeKey, VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, TerminatedError
 
 from labelbridge import names
@@ -55,8 +55,12 @@ _VISIBLE_AFTER = timedelta(minutes=5)
 class ProjectWorkflow:
     """One project."""
 
+    versioning_behavior = VersioningBehavior.AUTO_UPGRADE
+    """It lives for years: each next task is the current version's."""
+
     @workflow.init
     def __init__(self, state: EntityState) -> None:
+        self.begun_from = state
         self.project = state.project
         self.queue = list(state.queue)
         self.ledger = _ledger.Ledger(state.ledger)
@@ -356,15 +360,16 @@ class ProjectWorkflow:
         return self.status is not None and not self.status.known and self.requests > 0
 
     def _continue_as_new(self) -> NoReturn:
-        carried = EntityState(
-            project=self.project,
-            queue=tuple(self.queue),
-            later=tuple(self.later),
-            ledger=self.ledger.entries,
-            next_number=self.next_number,
-            syncs_begun=self.syncs.count,
-            recent_syncs=tuple(self.syncs.recent),
-            continue_after=self.continue_after,
+        # A copy: what only a newer version carries is handed on.
+        carried = self.begun_from.model_copy(
+            update={
+                "queue": tuple(self.queue),
+                "later": tuple(self.later),
+                "ledger": self.ledger.entries,
+                "next_number": self.next_number,
+                "syncs_begun": self.syncs.count,
+                "recent_syncs": tuple(self.syncs.recent),
+            }
         )
         # An older number would let a caller share a sync that began before it asked.
         workflow.continue_as_new(carried, memo=self._memo())

@@ -8,7 +8,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from labelbridge import names
@@ -23,6 +23,8 @@ _PARALLEL = 10
 @workflow.defn(name=names.SWEEP_WORKFLOW)
 class SweepWorkflow:
     """One sweep."""
+
+    versioning_behavior = VersioningBehavior.PINNED
 
     @workflow.run
     async def run(self) -> SweepResult:

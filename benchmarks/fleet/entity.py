@@ -27,7 +27,7 @@ from labelbridge.model import (
     SyncRequest,
 )
 from labelbridge.model.steps import OperationOrder
-from workers.main import PASSTHROUGH
+from workers.versioning import PASSTHROUGH
 from workflows.project import ProjectWorkflow
 
 QUEUE = "bench-entity"

@@ -16,16 +16,12 @@ import asyncio
 import itertools
 import math
 import time
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from labelbridge.azure.blobs import Blobs
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.event import Event
+from labelbridge.forms import parsed
 from labelbridge.model import Model
-
-M = TypeVar("M", bound=Model)
 
 DIGITS = 12
 _LOG = "events/log/"
@@ -136,7 +132,7 @@ class Outbox:
         content = await self._blobs.read(self._container, name)
         if content is None:
             raise LabelbridgeError("unavailable", f"The event {event.id} exists and cannot be read yet.")
-        return _parsed(_Intent, content.data, name)
+        return parsed(_Intent, content.data, name)
 
     async def _oldest(self) -> int:
         """The first place; others than 1 if old events were deleted."""
@@ -149,7 +145,7 @@ class Outbox:
 
     async def _at(self, place: int) -> Event | None:
         content = await self._blobs.read(self._container, _name(place))
-        return None if content is None else _parsed(Event, content.data, _name(place))
+        return None if content is None else parsed(Event, content.data, _name(place))
 
 
 def cursor(text: str) -> int:
@@ -165,10 +161,3 @@ def cursor(text: str) -> int:
 
 def _name(place: int) -> str:
     return f"{_LOG}{place:0{DIGITS}d}.json"
-
-
-def _parsed(model: type[M], data: bytes, name: str) -> M:
-    try:
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        raise LabelbridgeError("record_unreadable", f"{name} cannot be read.", data={"blob": name}) from error

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 from temporalio.client import (
     Client,
     Schedule,
@@ -26,6 +26,7 @@ from labelbridge import names
 from labelbridge.azure.blobs import Blobs
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.orders import AutoSync
+from labelbridge.forms import parsed
 from labelbridge.model import Actor, Model, ProjectRef
 from labelbridge.settings import Settings
 from labelbridge.stored import segment
@@ -87,7 +88,7 @@ def policy_of(project: ProjectRef, text: str, *, at: datetime, by: Actor) -> Pol
         mode, pause = "every", timedelta(**{_UNITS[every[2]]: int(every[1])})
     try:
         return Policy(project=project, mode=Mode(mode), every=pause, set_at=at, set_by=by)
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:
         raise LabelbridgeError(
             "input_invalid", f"{text!r} is no policy: say off, on_export, or every 15 min (1 min or more)."
         ) from error
@@ -130,8 +131,10 @@ class Policies:
         if content is None:
             return None, None
         try:
-            return Policy.model_validate_json(content.data), content.etag
-        except ValidationError:
+            return parsed(Policy, content.data, name), content.etag
+        except LabelbridgeError as error:
+            if error.code != "record_unreadable":
+                raise
             return None, content.etag  # off, until somebody sets it anew
 
 

@@ -6,12 +6,11 @@ that wait for another attempt and the dead letters are in Blob, and a workflow o
 
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from labelbridge.azure.blobs import Blobs
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.event import Event
 from labelbridge.events.outbox import DIGITS
+from labelbridge.forms import parsed
 from labelbridge.model import Model
 from labelbridge.stored import segment
 
@@ -83,12 +82,7 @@ class Subscribers:
         content = await self._blobs.read(self._container, blob)
         if content is None:
             return None
-        try:
-            state = SubscriberState.model_validate_json(content.data)
-        except ValidationError as error:
-            message = f"{blob} cannot be read."
-            raise LabelbridgeError("record_unreadable", message, data={"blob": blob}) from error
-        return StoredState(state=state, etag=content.etag)
+        return StoredState(state=parsed(SubscriberState, content.data, blob), etag=content.etag)
 
     async def save(self, state: SubscriberState, etag: str) -> StoredState:
         """Replace the state that has `etag`; `record_conflict` if somebody else changed it."""
@@ -116,7 +110,7 @@ class Subscribers:
         for blob in await self._blobs.list(self._container, _dead(name)):
             content = await self._blobs.read(self._container, blob.name)
             if content is not None:
-                found.append(DeadLetter.model_validate_json(content.data))
+                found.append(parsed(DeadLetter, content.data, blob.name))
         return tuple(found)
 
 

@@ -11,12 +11,11 @@ blob), and a report that grows the workflow's history with the fleet. Layout, be
 
 from typing import Self, TypeVar
 
-from pydantic import ValidationError
-
 from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.session import AzureSession
 from labelbridge.errors import LabelbridgeError
 from labelbridge.fleet.orders import PAGE, FleetEnded, FleetOrder, FleetProjects, FleetRow, FleetStatus
+from labelbridge.forms import parsed
 from labelbridge.model import Model, ProjectRef
 from labelbridge.settings import Settings
 
@@ -99,12 +98,7 @@ class Acts:
         content = await self._blobs.read(self._container, name)
         if content is None:
             return None
-        try:
-            return model.model_validate_json(content.data)
-        except ValidationError as error:
-            raise LabelbridgeError(
-                "record_unreadable", f"{name} cannot be read.", data={"blob": name}
-            ) from error
+        return parsed(model, content.data, name)
 
 
 def _page(id: str, number: int) -> str:  # noqa: A002

@@ -51,7 +51,7 @@ class FleetOrder(Model):
     @property
     def digest(self) -> str:
         """What tells this act from another that came with the same key, whoever asked and when."""
-        asked = f"{self.request.model_dump_json()}\n{self.where}"
+        asked = f"{self.request.kind} {self.request.model_dump_json(exclude_defaults=True)}\n{self.where}"
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     def request_id(self, project: ProjectRef) -> str:

@@ -33,6 +33,7 @@ from labelbridge.model._nouns import (
     arm_name,
     resource_key,
     same_resource,
+    unknown_fields,
 )
 from labelbridge.model._places import arm_id
 from labelbridge.model._progress import (
@@ -128,4 +129,5 @@ __all__ = [
     "arm_name",
     "resource_key",
     "same_resource",
+    "unknown_fields",
 ]

@@ -1,7 +1,8 @@
 """The nouns of Labelbridge: what a request, a record, a snapshot and a result are.
 
-Every model is frozen and tolerates unknown fields, because old workflow histories and records
-must still load after a field is added. This module imports no Azure, no Temporal and does no I/O,
+Every model is frozen. It loads what an older version wrote, so each field that is added has a default;
+and it keeps the fields that only a newer version knows, also when it is written again, so that in a rolling
+upgrade nothing is lost (docs/versioning.md). This module imports no Azure, no Temporal and does no I/O,
 so workflow code may import it.
 """
 
@@ -24,9 +25,18 @@ JobName = Annotated[str, StringConstraints(pattern=JOB_NAME)]
 
 
 class Model(BaseModel):
-    """Base of every noun: immutable, tolerant of fields that a newer version wrote."""
+    """Base of every noun: immutable, and keeps fields that only a newer version knows."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+def unknown_fields(model: BaseModel) -> tuple[str, ...]:
+    """Names of the fields, in it and below, that this version does not know."""
+    found = list(model.model_extra or ())
+    for name, value in model:
+        if isinstance(value, BaseModel):
+            found += [f"{name}.{one}" for one in unknown_fields(value)]
+    return tuple(found)
 
 
 class Studio(StrEnum):

@@ -156,8 +156,13 @@ class Submission(Model):
 
     @property
     def digest(self) -> str:
-        """What tells this request from another that came with the same key, whoever asked and when."""
-        return hashlib.sha256(self.request.model_dump_json().encode()).hexdigest()[:16]
+        """What tells this request from another that came with the same key, whoever asked and when.
+
+        Only what differs from the defaults counts: a caller of a newer version, whose requests have more
+        fields, may repeat what an older one asked.
+        """
+        said = self.request.model_dump_json(exclude_defaults=True)
+        return hashlib.sha256(f"{self.request.kind} {said}".encode()).hexdigest()[:16]
 
 
 class Accepted(Model):

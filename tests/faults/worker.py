@@ -27,6 +27,7 @@ import workers.main
 from labelbridge.azure import transport
 from labelbridge.settings import Settings
 from tests.faults.protections import PROTECTIONS, swap
+from workers.versioning import PASSTHROUGH
 
 MODES = ("before", "middle", "after", "frozen early", "frozen late")
 """Killed before the activity begins; after its first request was answered; after its effect and before
@@ -176,7 +177,7 @@ def _arm(order: dict[str, Any]) -> None:
 
     # The sandbox loads our workflow modules anew for each class, which is half a second of processor time
     # for each worker; here they are shared with the process, as the rest of Labelbridge is.
-    swap(workers.main, "PASSTHROUGH", (*workers.main.PASSTHROUGH, "workflows", "tests"))
+    swap(workers.main, "PASSTHROUGH", (*PASSTHROUGH, "workflows", "tests"))
 
     def build(client: Any, **given: Any) -> Worker:
         own = [Striker(strike)] if strike else []

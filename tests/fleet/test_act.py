@@ -37,7 +37,7 @@ from labelbridge.fleet.orders import (
 )
 from labelbridge.local.temporal import TemporalServer
 from labelbridge.model import Accepted, Actor, ProjectRef, Studio, SwitchRequest
-from workers.main import PASSTHROUGH
+from workers.versioning import PASSTHROUGH
 from workflows.fleet import FleetWorkflow
 
 RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/contoso"

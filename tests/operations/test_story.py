@@ -3,14 +3,13 @@
 import asyncio
 
 import pytest
-from temporalio.worker import Replayer
 
-import workflows
 from labelbridge.local.referee import named
 from labelbridge.model import Outcome, ProjectKind, Studio, SwitchRequest
 from labelbridge.plans import plan
 from tests.operations.conftest import NewRehearsal
 from tests.operations.rehearsal import Rehearsal, eventually
+from workers.versioning import replayer
 
 
 @pytest.mark.timeout(600)
@@ -97,9 +96,9 @@ async def test_a_finished_switch_shows_the_steps_of_its_plan(new_rehearsal: NewR
 
 async def _histories_replay(r: Rehearsal) -> None:
     """Every workflow of the story replays to the same commands, from its history alone."""
-    replayer = Replayer(workflows=list(workflows.ALL), data_converter=r.bridge.client.data_converter)
+    replaying = replayer(converter=r.bridge.client.data_converter)
     ids = [r.ref.workflow_id]
     ids += [f"{r.ref.workflow_id}/{entry.operation_id}" for entry in await r.bridge.history(r.ref)]
     for workflow_id in ids:
         history = await r.bridge.client.get_workflow_handle(workflow_id).fetch_history()
-        await replayer.replay_workflow(history)
+        await replaying.replay_workflow(history)
