@@ -166,6 +166,7 @@ class Life:
             project_kind=kind,
             language="en-us",
         )
+        life.witness.watch()
         return life
 
     @classmethod
