@@ -1,13 +1,18 @@
 """The checker is content with what is legal, and names exactly what is not: one planted violation each."""
 
+import ast
+import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 
+from tests.faults import checker, recording
 from tests.faults.checker import INVARIANTS, LOOKS, check
 from tests.faults.legal import HAPPENINGS, Happening, Ideal, lived, story
 from tests.faults.recording import (
@@ -24,6 +29,16 @@ from tests.faults.recording import (
 )
 
 Plant = Callable[[Recording], Recording]
+
+
+@pytest.mark.parametrize("module", [checker, recording])
+def test_the_judge_imports_nothing_of_the_product(module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    plain = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    given = {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    foreign = {name for name in plain | given if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert foreign <= {"tests.faults.recording"}
+    assert not {node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} - {0}
 
 
 @given(HAPPENINGS)
