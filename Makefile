@@ -93,8 +93,9 @@ crashes: setup ## Kill, freeze, cancel and terminate at every step; FAULTS_ARGS 
 	done
 	@$(BIN)/python -m tests.faults.crash_points --no-cache $(FAULTS_ARGS)
 
-nocache: setup ## The operations' tests with workers that keep no workflow: every task replays
-	@LABELBRIDGE_TESTS_CACHE=0 $(BIN)/python -m pytest tests/operations $(PYTEST_ARGS)
+NOCACHE := $(addprefix tests/,operations cli events console pipelines)
+nocache: setup ## The tests on the shared stack with workers that keep no workflow: every task replays
+	@LABELBRIDGE_TESTS_CACHE=0 $(BIN)/python -m pytest $(NOCACHE) $(PYTEST_ARGS)
 
 fuzz-api: setup ## Many made-up requests against the HTTP API, FUZZ_EXAMPLES (default 300) for each route
 	@LABELBRIDGE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 0 tests/console/test_api_schema.py

@@ -100,6 +100,15 @@ def get(db: sqlite3.Connection, operation_id: str) -> Operation | None:
     return _operation(row) if row else None
 
 
+def since(db: sqlite3.Connection, kind: str, started_at: float) -> list[Operation]:
+    """All operations of a kind that were started at that time or later, whatever became of them."""
+    rows = db.execute(
+        "SELECT * FROM arm_operations WHERE kind = ? AND started_at >= ? ORDER BY started_at",
+        (kind, started_at),
+    )
+    return [_operation(row) for row in rows]
+
+
 def status_url(call: ArmCall, operation: Operation) -> str:
     """The address for `Azure-AsyncOperation`."""
     return call.link(_path(call, STATUS, operation))

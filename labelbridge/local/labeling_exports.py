@@ -107,7 +107,7 @@ async def _export(context: Context, operation: Operation) -> dict[str, Any]:
         content = _csv(context, job, rows)
         summary |= {"containerName": target.container, "snapshotPath": path}
     else:
-        path = _jsonl_path(job, operation)
+        path = jsonl_path(job, operation)
         content = "".join(line + "\n" for line in _jsonl(context, job, rows)).encode()
         day = datetime.fromtimestamp(operation.started_at, UTC).strftime("%Y%m%d_%H%M%S")
         summary["labeledAssetName"] = f"{job.name}_{day}_{operation.id[:8]}"
@@ -120,7 +120,7 @@ def _register(db: sqlite3.Connection, operation: Operation, summary: dict[str, A
     assert job is not None
     target = default_datastore(db, job.workspace)
     assert target is not None
-    uri = asset_uri(job.workspace, target.name, _jsonl_path(job, operation))
+    uri = asset_uri(job.workspace, target.name, jsonl_path(job, operation))
     properties = {
         "dataType": "uri_file",
         "dataUri": uri,
@@ -137,7 +137,8 @@ def _register(db: sqlite3.Connection, operation: Operation, summary: dict[str, A
     )
 
 
-def _jsonl_path(job: Job, operation: Operation) -> str:
+def jsonl_path(job: Job, operation: Operation) -> str:
+    """The blob of an export that becomes a labelled asset."""
     return f"Labeling/export/dataset/{job.name}/{operation.id}/labels.jsonl"
 
 

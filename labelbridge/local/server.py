@@ -41,6 +41,7 @@ from labelbridge.local.config import LocalConfig
 from labelbridge.local.context import Context
 from labelbridge.local.entra import entra_routes
 from labelbridge.local.entra_admin import entra_admin_routes
+from labelbridge.local.export_log import export_log_routes
 from labelbridge.local.faults import FaultMiddleware, Faults
 from labelbridge.local.http import azure_error_response
 from labelbridge.local.identity import create_identity_app
@@ -99,6 +100,7 @@ def create_app(config: LocalConfig, context: Context | None = None) -> Starlette
     requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
     routes: list[BaseRoute] = [
         *admin_routes(),
+        *export_log_routes(),
         *entra_admin_routes(),
         *entra_routes(),
         *studio_page_routes(),

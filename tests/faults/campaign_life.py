@@ -38,9 +38,10 @@ from labelbridge.model import (
 )
 from tests.faults.campaign_judge import Meddling, judge
 from tests.faults.campaign_plan import Life, Move
-from tests.faults.campaign_witness import TROUBLE, CampaignWitness, steadily
+from tests.faults.campaign_witness import CampaignWitness, steadily
 from tests.faults.checker import Verdict, Violation
 from tests.faults.recording import Ask
+from tests.faults.sampler import TROUBLE
 from tests.faults.witness import StudioLog
 from tests.projects import write_folder
 
@@ -87,8 +88,10 @@ class Outcome:
 
     @property
     def void(self) -> set[str]:
-        """Invariants of which nothing was witnessed up to the end."""
-        return self.verdicts[-1].void(*WITNESSED) if self.verdicts else set(WITNESSED)
+        """Invariants of which nothing was witnessed up to the end, and looks that a verdict lacked."""
+        if not self.verdicts:
+            return set(WITNESSED)
+        return self.verdicts[-1].void(*WITNESSED).union(*(one.void("I1") for one in self.verdicts))
 
     @property
     def bad(self) -> list[str]:
@@ -116,15 +119,18 @@ class Lived:
 
     async def live(self) -> Outcome:
         """All of it; what goes wrong is in the outcome."""
+        judged = False
         try:
             await self._begin()
             for place, move in enumerate(self._plan.moves, 1):
                 if time.monotonic() > self._scene.ends_at and place > 1:
                     break
                 await self._carry_out(move)
-                if place % JUDGE_EVERY == 0 and place < len(self._plan.moves):
+                judged = place % JUDGE_EVERY == 0
+                if judged:
                     await self._judge()
-            await self._judge()
+            if not judged:  # a verdict on nothing new would be void
+                await self._judge()
         except Exception as error:
             self.outcome.broken = f"{type(error).__name__}: {error}"
             with suppress(Exception):
@@ -216,7 +222,7 @@ class Lived:
         taken = self._scene.taken[-1] if self._scene.taken else self.witness.job
         match what:
             case "twice":
-                await self._ask(request, key=key)
+                await self._ask(request, key=key, again=True)
             case "same":
                 await self._ask(SwitchRequest(to=stands.active))
             case "other":
@@ -238,12 +244,13 @@ class Lived:
         *,
         burst: str | None = None,
         key: str | None = None,
+        again: bool = False,
         told: "asyncio.Future[OperationHandle | None] | None" = None,
     ) -> None:
         """Carry a request to its end as a good caller does: the same key again until the answer is clear."""
         asks, key = self.witness.asks, key or uuid.uuid4().hex
         place, deadline = len(asks), time.monotonic() + PATIENCE
-        asks.append(Ask(request.kind, time.time(), burst=burst))
+        asks.append(Ask(request.kind, time.time(), burst=burst, again=again))
         self.outcome.requests += 1
         known: dict[str, Any] = {}
         try:

@@ -6,36 +6,34 @@ claimed for ever, so a long life has several jobs. Faults strike the witness too
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceModifiedError
-from urllib3.exceptions import HTTPError
+from azure.core.exceptions import ResourceModifiedError
 
-from labelbridge.local.api import LABELING_VERSION, CallError
+from labelbridge.local.api import LABELING_VERSION
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
 from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
 from labelbridge.local.seed import ADMIN, RECORDS_ACCOUNT, SeededProject
 from labelbridge.local.stack import Stack
 from labelbridge.model import JobRef, Studio, arm_name
-from tests.faults.recording import Claim, Line
+from tests.faults.recording import Claim
+from tests.faults.sampler import TROUBLE, Pace
 from tests.faults.witness import StudioLog, Witness
 
-SAMPLE = 3.0
-"""Seconds between two looks of the sampler."""
+SAMPLE = Pace(least=0.5, most=3.0, share=20.0)
+"""Of the sampler's looks, for each of many projects at once."""
 PACE = 1.2
 """Seconds that a labeler thinks."""
-TROUBLE = (HTTPError, CallError, AzureError, OSError, ValueError)
-"""What a fault makes of a read."""
 
 
 class CampaignWitness(Witness):
     """Watches one project and all its labeling jobs; the last one is the one that is connected."""
+
+    pace = SAMPLE
 
     def __init__(
         self, stack: Stack, log: StudioLog, project: SeededProject, folder: ProjectFolder, path: Path
@@ -43,8 +41,6 @@ class CampaignWitness(Witness):
         self._stack = stack
         self._folder = folder
         self.jobs: list[JobRef] = []
-        self._looking = threading.RLock()
-        """A look is at one job: what it reads of one must not be noted of the next."""
         super().__init__(stack, log, project, folder, self._job(project, 0), path)
         self.labelers = Labelers.of(
             stack.tenant, project, path / f"{project.ref.name}.jsonl", people=("ann",), pace=PACE, job=None
@@ -56,16 +52,19 @@ class CampaignWitness(Witness):
 
     def next_job(self) -> JobRef:
         """A labeling job whose name nobody has used; people know of it from now on."""
-        job = self._job(self.project, len(self.jobs) + 1)
-        self.jobs.append(job)
-        self.job = job
-        self.evidence = Evidence(self._stack.tenant, self.project, self._folder, job, self._stack.offset_unit)
-        self.labelers.job = job
+        with self._looking:  # what a look reads of one job must not be noted of the next
+            job = self._job(self.project, len(self.jobs) + 1)
+            self.jobs.append(job)
+            self.job = job
+            self.evidence = Evidence(
+                self._stack.tenant, self.project, self._folder, job, self._stack.offset_unit
+            )
+            self.labelers.job = job
         return job
 
-    def look(self) -> None:
+    def _look(self, *, sampled: bool) -> None:
         """As ever; without a job there is only Language to look at."""
-        super().look()
+        super()._look(sampled=sampled)
         for job in self.jobs[:-1]:
             found = self._blob(job.claim_key)
             if found and not any(claim.job == job.name for claim in self._claims):
@@ -73,17 +72,6 @@ class CampaignWitness(Witness):
 
     def _claim_of(self, job: JobRef, holder: dict[str, Any]) -> None:
         self._claims.append(Claim(time.time(), job.name, holder["project"]["name"], holder["operation_id"]))
-
-    def _sample(self) -> None:
-        while not self._ended.wait(SAMPLE):
-            try:
-                self.look()
-            except TROUBLE as error:
-                self._failure = error
-
-    def lines(self) -> list[Line]:
-        """The studios' log of the project and of all its jobs."""
-        return list(self._lines())
 
     def opened_by_people(self) -> set[int]:
         """Numbers of the lines in which a person opened a gate."""
@@ -98,16 +86,6 @@ class CampaignWitness(Witness):
         account = arm_name(self.project.ref.language_resource)
         found = {f"{account}/{self.project.ref.name}".casefold(): Studio.LANGUAGE}
         return found | {job.resource_id.casefold(): Studio.AZUREML for job in self.jobs}
-
-    def _lines(self) -> Iterable[Line]:
-        subjects = self._subjects()
-        for row in self._log.of(subjects):
-            studio = subjects[row["subject"].casefold()]
-            document = row["document"] or ""
-            labels = self._canonical(studio, document, row["labels"]) if document else None
-            yield Line(
-                row["sequence"], studio.value, row["subject"], row["event"], row["at"], document, labels
-            )
 
     # People who meddle.
 

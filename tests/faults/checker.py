@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.recording import AZUREML, LANGUAGE, Ask, Entry, Labels, Line, Recording, Write
+from tests.faults.recording import AZUREML, LANGUAGE, Ask, Entry, Labels, Line, Look, Recording, Write
 
 INVARIANTS = ("I1", "I2", "I3", "I4", "I5", "I6")
+LOOKS = "looks"
+"""Counted as an invariant is: a run at which the sampler did not look is void, whatever else was seen."""
 MOST_EXPORTS = 2
 """Of I6: callers who ask at once cost at most this many."""
 UNKNOWN = "terminated"
@@ -43,8 +45,8 @@ class Verdict:
         return {one.invariant for one in self.violations}
 
     def void(self, *wanted: str) -> set[str]:
-        """Those of the wanted invariants of which nothing was witnessed."""
-        return {one for one in wanted if not self.witnessed[one]}
+        """Those of the wanted invariants of which nothing was witnessed, and always the sampler's looks."""
+        return {one for one in (*wanted, LOOKS) if not self.witnessed[one]}
 
 
 def check(*recordings: Recording) -> Verdict:
@@ -55,6 +57,7 @@ def check(*recordings: Recording) -> Verdict:
             found = [Violation(invariant, f"{recording.project}: {what}") for what in rule(recording)]
             verdict.violations += found
             verdict.witnessed[invariant] += count(recording)
+        verdict.witnessed[LOOKS] += len(_looks_since(recording))
     verdict.violations += [Violation("I4", what) for what in _shared_jobs(recordings)]
     return verdict
 
@@ -80,6 +83,25 @@ def _one_studio(r: Recording) -> Iterator[str]:
     for look in r.looks:
         if look.language and look.azureml:
             yield f"the sampler saw both studios open at {look.at:.3f}"
+
+
+def _looks_since(r: Recording) -> list[Look]:
+    """What the sampler saw since the verdict before this one."""
+    return [look for look in r.looks if look.sampled and look.at > r.since]
+
+
+def _watched(r: Recording) -> int:
+    """Labels that were accepted since the last verdict, if the sampler looked at both studios meanwhile.
+
+    A project that was connected all the time has a labeling job to look at.
+    """
+    looks = [look for look in _looks_since(r) if look.language is not None]
+    before = [version for version in r.versions if version.at <= r.since][-1:]
+    now = [version for version in r.versions if version.at > r.since]
+    jobs = {_job(version.record) for version in (*before, *now)}
+    if before and len(jobs) == 1 and None not in jobs:
+        looks = [look for look in looks if look.azureml is not None]
+    return sum(line.event == "write" and line.at > r.since for line in r.log) if looks else 0
 
 
 # I2: what was acknowledged is in the active studio, or in a snapshot that a report names.
@@ -302,16 +324,41 @@ def _labelled(labels: Labels) -> Labels:
 
 
 def _freshness(r: Recording) -> Iterator[str]:
-    bursts: dict[str, set[str]] = {}
+    bursts: dict[str, list[Ask]] = {}
     for ask in r.asks:
         if ask.burst and ask.operation:
-            bursts.setdefault(ask.burst, set()).add(ask.operation)
-        if ask.kind == "sync" and ask.code is None and ask.snapshot is not None:
+            bursts.setdefault(ask.burst, []).append(ask)
+        if ask.kind == "sync" and ask.code is None and ask.snapshot is not None and not ask.again:
             yield from _older_than_asked(r, ask, ask.snapshot)
-    for burst, operations in bursts.items():
-        cost = r.exports.get(burst, len(operations))
-        if cost > MOST_EXPORTS:
-            yield f"burst {burst} cost {cost} exports"
+            if not _exports(r, ask.asked_at, ask.answered_at):
+                yield f"{ask.operation} was answered, and nobody exported anything since it was asked for"
+    for burst, asks in bursts.items():
+        began, ended = min(ask.asked_at for ask in asks), _ended(asks)
+        cost = _exports(r, began, ended)
+        most = MOST_EXPORTS + sum(
+            one.times for one in r.disturbances if began <= one.end and one.start <= ended
+        )
+        if cost > most:
+            yield f"burst {burst} cost {cost} exports, more than {most}"
+
+
+def _ended(asks: Iterable[Ask]) -> float:
+    """When the last of them was answered; for ever, if one still waits."""
+    return max(ask.answered_at if ask.answered_at is not None else float("inf") for ask in asks)
+
+
+def _exports(r: Recording, began: float, ended: float | None) -> int:
+    """How many exports of the studio that was active when they were asked for were made in this time.
+
+    By the studios' own list. A request that waits behind a switch is served by exports of the other studio:
+    where the record changed hands meanwhile, those of both count.
+    """
+    until = float("inf") if ended is None else ended
+    versions = [v for v in r.versions if v.at <= began][-1:] + [
+        v for v in r.versions if began < v.at <= until
+    ]
+    active = {str(version.record["active"]) for version in versions} or {LANGUAGE}
+    return sum(began <= one.at <= until and one.studio in active for one in r.exports)
 
 
 def _older_than_asked(r: Recording, ask: Ask, snapshot: str) -> Iterator[str]:
@@ -339,7 +386,7 @@ def _written_before(r: Recording, asked_at: float, began: float) -> dict[tuple[s
 
 
 _RULES = (
-    ("I1", _one_studio, lambda r: sum(line.event == "write" for line in r.log)),
+    ("I1", _one_studio, _watched),
     ("I2", _nothing_lost, lambda r: sum(write.acknowledged for write in r.writes)),
     ("I3", _never_half_way, lambda r: len(r.trail)),
     ("I4", _one_to_one, lambda r: len(r.claims)),

@@ -10,11 +10,11 @@ what was covered (`covered.json`) is written here, and an activity that is not i
     python -m tests.faults.crash_points --only "sync/labelbridge.sync/export_labels/1/after"
     python -m tests.faults.crash_points --stop "to azureml: cancel at drain"
     python -m tests.faults.crash_points --no-cache           every workflow task replays
+    python -m tests.faults.crash_points --journal FILE --save    writes down what FILE says was struck
 """
 
 import argparse
 import asyncio
-import json
 import logging
 import random
 import re
@@ -22,13 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from labelbridge.local.stack import Stack
 from labelbridge.model import ProjectKind
 from labelbridge.plans import Step
+from tests.faults import coverage
 from tests.faults.interruptions import all_interruptions, interrupt
 from tests.faults.lives import BRISK, LATE_GATES, Life, Setting
 from tests.faults.points import Point, points_of
@@ -37,7 +37,6 @@ from tests.faults.scenarios import PROOFS
 from tests.faults.stages import CHAINS, STAGES
 from tests.faults.yard import Yard
 
-COVERED = Path(__file__).with_name("covered.json")
 KINDS = tuple(ProjectKind)
 
 
@@ -146,11 +145,6 @@ async def prove(setting: Setting, report: Report, name: str) -> None:
     say(f"{state:8} {time.monotonic() - began:5.1f} s  {name}: {ill[0] if ill else 'nothing was violated'}")
 
 
-def covered() -> list[Point]:
-    """The points of the last whole campaign."""
-    return [Point.parse(text) for text in json.loads(COVERED.read_text())["points"]]
-
-
 async def campaign(arguments: argparse.Namespace, path: Path) -> Report:
     """Do what was asked for."""
     report = Report(journal=arguments.journal)
@@ -193,8 +187,10 @@ async def _points(setting: Setting, report: Report, arguments: argparse.Namespac
     points = sorted({point for some in found for point in some})
     if arguments.discover:
         say("\n".join(map(str, points)))
-        return []
     points = [point for point in points if point.is_zombie is (arguments.what == "zombies")]
+    coverage.note_found(arguments.journal, map(str, points))
+    if arguments.discover:
+        return []
     points = [point for point in points if re.search(arguments.match, str(point))]
     say(f"{len(points)} points found")
     report.wanted = {str(point) for point in points}
@@ -207,6 +203,10 @@ async def _points(setting: Setting, report: Report, arguments: argparse.Namespac
 def main() -> int:
     """Run a campaign; exit 1 if anything was violated, void, broken or not reached."""
     arguments = _arguments()
+    if arguments.save and coverage.found(arguments.journal):
+        say(coverage.save_journal(arguments.journal))
+        return 0
+    arguments.discover = arguments.discover or arguments.save
     path = arguments.directory or Path(tempfile.mkdtemp(prefix="labelbridge-faults-"))
     say(f"logs and recordings: {path}")
     began = time.monotonic()
@@ -216,8 +216,11 @@ def main() -> int:
         say(one)
     say(f"{report.summary()} in {minutes:.1f} minutes")
     every = arguments.what == "crashes" and not (arguments.no_cache or arguments.match)
-    if every and report.wanted and report.wanted <= report.done and not report.bad:
-        _save(report, minutes)
+    whole = bool(report.wanted) and report.wanted <= report.done and not report.bad
+    if arguments.journal and (arguments.save or (every and whole)):
+        say(coverage.save_journal(arguments.journal))
+    elif every and whole:
+        say(coverage.save(report.wanted, report.wanted, len(report.struck), 0))
     return 1 if report.bad else 0
 
 
@@ -231,24 +234,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--discover", action="store_true", help="only say which points there are")
     parser.add_argument("--match", default="", help="strike only points that match this expression")
     parser.add_argument("--journal", type=Path, help="points struck so far; those in it are not struck again")
+    parser.add_argument("--save", action="store_true", help="write covered.json from the journal, and end")
     parser.add_argument("--sample", type=int, help="strike so many points, chosen by the seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--width", type=int, default=8, help="projects at once")
     parser.add_argument("--directory", type=Path, help="where stack, logs and recordings are kept")
-    return parser.parse_args()
-
-
-def _save(report: Report, minutes: float) -> None:
-    figures = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "found": len(report.wanted),
-        "points": len(report.wanted),
-        "runs": len(report.runs),
-        "violations": 0,
-        "whole": True,
-        "minutes": round(minutes, 1),
-    }
-    COVERED.write_text(json.dumps({"figures": figures, "points": sorted(report.wanted)}, indent=1) + "\n")
+    arguments = parser.parse_args()
+    if arguments.save and not arguments.journal:
+        parser.error("--save needs --journal")
+    return arguments
 
 
 if __name__ == "__main__":

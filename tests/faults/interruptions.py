@@ -24,6 +24,8 @@ PRELUDES: dict[str, tuple[str, ...]] = {
     "disconnect": ("connect", "to azureml"),
 }
 """What a project lives through before an operation can be asked for."""
+PACES = (0.2, 0.6, 1.5)
+"""Seconds by which each activity is held up: more at each try, if the step passed before anybody saw it."""
 UNSEEN = (Step.SNAPSHOT, Step.ANNOUNCE)
 """The first passes together with the step after it; at the second nothing is left to stop."""
 
@@ -32,7 +34,7 @@ async def interrupt(
     setting: Setting, report: Report, name: str, stop: str, only: Sequence[Step] = ()
 ) -> None:
     """Stop one operation at each of its steps (or at these), on as many projects as it takes."""
-    waiting = list(only)
+    waiting, missed = list(only), 0
     life: Life | None = None
     try:
         while True:
@@ -40,7 +42,11 @@ async def interrupt(
             waiting = waiting or [step for step in _steps(life, name) if step not in UNSEEN]
             ready = True
             while waiting and ready:
-                report.add(await life.live(interrupted(name, stop, waiting.pop(0))))
+                run = await life.live(interrupted(name, stop, waiting[0], PACES[missed]))
+                report.add(run)
+                missed = 0 if run.reached else missed + 1
+                if missed in (0, len(PACES)):
+                    waiting, missed = waiting[1:], 0
                 ready = _is_ready(life, name)
             await life.end()
             if not waiting:

@@ -18,6 +18,7 @@ from tests.faults.recording import (
     Ask,
     Claim,
     Entry,
+    Export,
     Final,
     Labels,
     Line,
@@ -38,6 +39,7 @@ class Ideal:
     epoch: int = 0
     jobs: int = 0
     connected: bool = False
+    exports: list[Export] = field(default_factory=list)
     log: list[Line] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
@@ -134,6 +136,7 @@ class Ideal:
             asks=tuple(self.asks),
             trail=tuple(self.trail),
             snapshots=dict(self.snapshots),
+            exports=tuple(self.exports),
         )
 
     # How it is written down.
@@ -155,6 +158,7 @@ class Ideal:
         self._line(studio, "opened" if is_open else "closed")
 
     def _keep(self, studio: str) -> str:
+        self.exports.append(Export(self._now(), studio, self.name if studio == LANGUAGE else self._job))
         one = f"{len(self.snapshots):064x}"
         self.snapshots[one] = dict(self.labels[studio])
         return one

@@ -127,6 +127,8 @@ class Run:
     """Invariants of which this stage should have witnessed something and did not."""
     came_to: str | None = None
     """Of an operation that was stopped: the last step that it had begun then."""
+    reached: bool = True
+    """False: it was to be stopped somewhere, and did not come there."""
 
 
 @dataclass
@@ -143,6 +145,7 @@ class Life:
     began: float = 0.0
     """When the last stage began."""
     came_to: str | None = None
+    reached: bool = True
 
     @classmethod
     async def begin(cls, setting: Setting, kind: ProjectKind, *, rival: "Life | None" = None) -> "Life":
@@ -167,6 +170,7 @@ class Life:
             project_kind=kind,
             language="en-us",
         )
+        life.witness.watch()
         return life
 
     @classmethod
@@ -257,7 +261,7 @@ class Life:
             await asyncio.to_thread(portal.swap_gates, self.witness)
         options = {"environment": stage.environment, "pace": stage.pace, **options}
         self.began = time.time()
-        self.came_to = None
+        self.came_to, self.reached = None, not (stage.at or stage.during)
         hand = self.hire(strike, **options)
         asked = asyncio.create_task(self.ask(self.request(stage), stage, meddle))
         try:
@@ -271,7 +275,8 @@ class Life:
             await self.wake(hand)
         verdict = await asyncio.to_thread(self.judge)
         seconds, void = time.monotonic() - began, verdict.void(*stage.witnessed)
-        return Run(stage.name, strike, struck, code, verdict, seconds, self.name, void, self.came_to)
+        came_to, reached = self.came_to, self.reached
+        return Run(stage.name, strike, struck, code, verdict, seconds, self.name, void, came_to, reached)
 
     async def _watch(self, asked: "asyncio.Task[str | None]", hand: Hand, **options: Any) -> bool:
         """Until the answer is there, and the entity has seen it; who dies or freezes is replaced at once."""
@@ -325,7 +330,7 @@ class Life:
             known["operation"] = handle.operation_id
             self.witness.asks[place] = replace(self.witness.asks[place], **known)
             if stage is not None and (stage.at or stage.during):
-                self.came_to = await self._reached(handle, stage)
+                self.came_to, self.reached = await self._come_to(handle, stage)
                 if meddle is not None:
                     await meddle()
                 await self._stop(handle, stage.stop)
@@ -346,16 +351,20 @@ class Life:
             with suppress(RPCError):  # it had just ended
                 await self.setting.client.get_workflow_handle(handle.workflow_id).terminate("by a test")
 
-    async def _reached(self, handle: OperationHandle, stage: Stage) -> str | None:
-        """Return once the operation is where it is to be stopped, or has ended; the last step that began."""
+    async def _come_to(self, handle: OperationHandle, stage: Stage) -> tuple[str | None, bool]:
+        """Wait until the operation is where it is to be stopped, or has ended: its last step, and if it is there.
+
+        One that was to be stopped exactly at a step and has gone on is not there, and will not come there.
+        """
         while True:
             seen = await handle.progress()
             begun = [one.name for one in seen.steps if one.state is not StepState.WAITING] if seen else []
+            last = begun[-1] if begun else None
             if Step.ANNOUNCE in begun:
-                return begun[-1]
+                return last, stage.at is Step.ANNOUNCE
             there = stage.at in begun if stage.at else True
             if there and await self._is_as_wanted(handle, stage):
-                return begun[-1] if begun else None
+                return last, last == stage.at or not stage.exactly
             await asyncio.sleep(LOOK)
 
     async def _is_as_wanted(self, handle: OperationHandle, stage: Stage) -> bool:

@@ -122,9 +122,27 @@ def _points_in(stage: str, events: list[HistoryEvent], since: datetime) -> list[
     return found
 
 
+READS = (
+    "await_",
+    "begin",
+    "export_",
+    "find_",
+    "inspect",
+    "job_state",
+    "join_",
+    "merge_",
+    "preflight",
+    "prepare_",
+    "read_",
+    "training_outcome",
+    "verify_",
+    "watch_",
+)
+"""How the names of activities begin that change nothing, or only add blobs that are named after their content
+(an export is asked for, too): one that wakes late does no harm. Whatever is called otherwise is frozen."""
+
+
 def _modes(one: ActivityTaskScheduledEventAttributes) -> tuple[str, ...]:
     """What can be done to an activity: only what beats can be killed in its middle, only effects frozen."""
-    if one.heartbeat_timeout.ToTimedelta():
-        return CRASHES
-    reads = one.activity_type.name.startswith(("read", "inspect"))
-    return ("before", "after") if reads else ("before", "after", *ZOMBIES)
+    killed = CRASHES if one.heartbeat_timeout.ToTimedelta() else ("before", "after")
+    return killed if one.activity_type.name.startswith(READS) else (*killed, *ZOMBIES)

@@ -46,11 +46,31 @@ class Write:
 
 @dataclass(frozen=True)
 class Look:
-    """The sampler asked both studios whether they take labels (None: there is no such job)."""
+    """Somebody asked both studios whether they take labels (None: there is no such project, or no such job)."""
 
     at: float
     language: bool | None
     azureml: bool | None
+    sampled: bool = True
+    """False: it was not the sampler that looked, but whoever was about to judge or to meddle."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """One line of the studios' own list of exports that they were asked for, by Labelbridge's workers."""
+
+    at: float
+    studio: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """A fault after which a request may be repeated: from when to when, and how many times at most."""
+
+    start: float
+    end: float
+    times: int
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,8 @@ class Ask:
     snapshot: str | None = None
     burst: str | None = None
     """Callers that asked at once."""
+    again: bool = False
+    """It repeats an earlier request by its key: it gets that one's answer, however old."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +152,10 @@ class Recording:
     asks: tuple[Ask, ...] = ()
     trail: tuple[Entry, ...] = ()
     snapshots: dict[str, Labels] = field(default_factory=dict)
-    exports: dict[str, int] = field(default_factory=dict)
-    """Burst -> exports that the studio made while it was served."""
+    exports: tuple[Export, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+    since: float = 0.0
+    """When the verdict before this one was passed: what was looked at before it is no evidence any more."""
 
     def save(self, path: Path) -> None:
         """Write it as JSON, to be judged again."""
@@ -154,7 +178,9 @@ class Recording:
             asks=tuple(Ask(**frozen(one)) for one in found["asks"]),
             trail=tuple(Entry(**frozen(one)) for one in found["trail"]),
             snapshots={one: labels_of(labels) for one, labels in found["snapshots"].items()},
-            exports=found["exports"],
+            exports=tuple(Export(**one) for one in found["exports"]),
+            disturbances=tuple(Disturbance(**one) for one in found["disturbances"]),
+            since=found["since"],
         )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.faults.lives import Run
 from tests.faults.points import Point
 
+HARMED = "# violated or void: "
+"""Before a point in the journal that is to be struck again."""
 COMMAND = "python -m tests.faults.crash_points"
 
 
@@ -28,14 +30,15 @@ class Report:
         self.runs.append(run)
         how = run.code or "committed"
         state = "VIOLATED" if run.verdict.violations else "void" if run.void else "held"
+        state = state if run.reached or state != "held" else "missed"
         missed = " (not reached)" if run.strike and not run.struck else ""
         came_to = f" (came to: {run.came_to})" if run.came_to else ""
         say(f"{state:8} {how:10} {run.seconds:5.1f} s  {point_of(run)}{missed}{came_to}  {run.project}")
         for one in run.verdict.violations:
             say(f"         {one}")
-        if self.journal and run.strike and run.struck and state == "held":
+        if self.journal and run.strike and run.struck:
             with self.journal.open("a", encoding="utf-8") as journal:
-                journal.write(f"{point_of(run)}\n")
+                journal.write(f"{'' if state in ('held', 'missed') else HARMED}{point_of(run)}\n")
 
     @property
     def done(self) -> set[str]:
@@ -57,6 +60,12 @@ class Report:
         return [run for point, run in missed.items() if point not in done]
 
     @property
+    def passed_by(self) -> list[Run]:
+        """Runs whose operation never came to the step at which it was to be stopped, and no other's did."""
+        reached = {run.stage for run in self.runs if run.reached}
+        return list({run.stage: run for run in self.runs if run.stage not in reached}.values())
+
+    @property
     def bad(self) -> list[str]:
         """Everything that must not be, each with the command line that repeats it."""
         found = list(self.broken)
@@ -65,6 +74,7 @@ class Report:
             what += [f"void: nothing was witnessed of {one}" for one in sorted(run.void)]
             found += [f"{one} ({run.project})\n    {_again(run)}" for one in what]
         found += [f"not reached: {point_of(run)}\n    {_again(run)}" for run in self.missed]
+        found += [f"{run.stage}: it came to {run.came_to} only\n    {_again(run)}" for run in self.passed_by]
         return found
 
     def summary(self) -> str:
@@ -76,7 +86,7 @@ class Report:
             f"({dict(modes)}), {len(self.runs) - len(self.struck)} runs beside; ends {dict(ends)}; "
             f"violations {sum(len(run.verdict.violations) for run in self.runs)}, "
             f"void {sum(bool(run.void) for run in self.runs)}, broken {len(self.broken)}, "
-            f"not reached {len(self.missed)}"
+            f"not reached {len(self.missed) + len(self.passed_by)}"
         )
 
 

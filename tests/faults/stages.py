@@ -28,7 +28,9 @@ class Stage:
     stop: str | None = None
     """`cancel` or `terminate`: how the operation is stopped, so that its undo or recovery is struck too."""
     at: Step | None = None
-    """The step at which it is stopped; its end if it never comes to that step."""
+    """The step at which it is stopped; at its end if it never comes to that step, which is a miss."""
+    exactly: bool = False
+    """It must be stopped while that step is the last one that it has begun."""
     during: str | None = None
     """More exactly: while this activity runs."""
     waiting: bool = False
@@ -112,7 +114,9 @@ CHAINS: tuple[tuple[str, ...], ...] = (
 """Lives: each stage needs those before it."""
 
 
-def interrupted(name: str, stop: str, step: Step) -> Stage:
+def interrupted(name: str, stop: str, step: Step, pace: float = 0.2) -> Stage:
     """A stage that is cancelled or terminated at one of its steps."""
     label = f"{name}: {stop} at {step.name.lower()}"
-    return replace(STAGES[name], name=label, stop=stop, at=step, pace=0.2, witnessed=())
+    # Before an import nobody can label; a connect that is stopped early leaves neither entry nor claim.
+    witnessed = () if name == "import" else ("I1", "I2")
+    return replace(STAGES[name], name=label, stop=stop, at=step, exactly=True, pace=pace, witnessed=witnessed)

@@ -1,18 +1,44 @@
 """The checker is content with what is legal, and names exactly what is not: one planted violation each."""
 
+import ast
+import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from tests.faults.checker import INVARIANTS, check
+from tests.faults import checker, recording
+from tests.faults.checker import INVARIANTS, LOOKS, check
 from tests.faults.legal import HAPPENINGS, Happening, Ideal, lived, story
-from tests.faults.recording import AZUREML, LANGUAGE, Ask, Claim, Line, Look, Recording, Write
+from tests.faults.recording import (
+    AZUREML,
+    LANGUAGE,
+    Ask,
+    Claim,
+    Disturbance,
+    Export,
+    Line,
+    Look,
+    Recording,
+    Write,
+)
 
 Plant = Callable[[Recording], Recording]
+
+
+@pytest.mark.parametrize("module", [checker, recording])
+def test_the_judge_imports_nothing_of_the_product(module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    plain = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    given = {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    foreign = {name for name in plain | given if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert foreign <= {"tests.faults.recording"}
+    assert not {node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} - {0}
 
 
 @given(HAPPENINGS)
@@ -35,7 +61,34 @@ def test_a_recording_in_which_nothing_was_witnessed_is_void_and_not_passed() -> 
     silent = Ideal().recording()
     verdict = check(silent)
     assert verdict.violations == []
-    assert verdict.void(*INVARIANTS) == set(INVARIANTS)
+    assert verdict.void(*INVARIANTS) == {*INVARIANTS, LOOKS}
+
+
+def test_a_verdict_is_void_if_the_sampler_has_not_looked_since_the_last_one() -> None:
+    r = story()
+    late = replace(r, since=r.looks[-1].at)
+    assert check(late).void("I1") == {"I1", LOOKS}
+    own = replace(r, looks=tuple(replace(look, sampled=False) for look in r.looks))
+    assert check(own).void("I1") == {"I1", LOOKS}
+
+
+def test_of_a_connected_project_both_studios_must_have_been_looked_at() -> None:
+    r = story()
+    connected = r.versions[0].at
+    half = replace(
+        r,
+        since=connected,
+        versions=r.versions[:2],
+        looks=tuple(replace(look, azureml=None) for look in r.looks),
+    )
+    assert check(half).void("I1") == {"I1"}
+    assert check(replace(half, looks=r.looks)).void("I1") == set()
+
+
+def test_nothing_labelled_since_the_last_verdict_is_void_too() -> None:
+    r = story()
+    quiet = replace(r, since=r.log[-1].at, looks=(*r.looks, replace(r.looks[-1], at=r.log[-1].at + 1)))
+    assert check(quiet).void("I1") == {"I1"}
 
 
 def test_a_recording_is_judged_alike_after_it_was_saved_and_loaded(tmp_path: Path) -> None:
@@ -200,8 +253,39 @@ def _stale_sync(r: Recording) -> Recording:
 
 
 def _dear_burst(r: Recording) -> Recording:
-    burst = tuple(replace(ask, burst="b1") if ask.kind == "sync" else ask for ask in r.asks)
-    return replace(r, asks=burst, exports={"b1": 3})
+    """Three exports of the active studio, by its own list, while a burst waits for its answers."""
+    sync = next(ask for ask in r.asks if ask.kind == "sync")
+    burst = tuple(replace(ask, burst="b1") if ask is sync else ask for ask in r.asks)
+    more = [replace(_export_for(r, sync), at=sync.asked_at + n / 10) for n in (1, 2)]
+    return replace(r, asks=burst, exports=tuple(sorted((*r.exports, *more), key=lambda one: one.at)))
+
+
+def _export_for(r: Recording, ask: Ask) -> Export:
+    return next(one for one in r.exports if one.at >= ask.asked_at)
+
+
+def _nobody_exported(r: Recording) -> Recording:
+    """A sync is answered with a snapshot that somebody else's export made before."""
+    sync = next(ask for ask in r.asks if ask.kind == "sync")
+    return replace(r, exports=tuple(one for one in r.exports if one is not _export_for(r, sync)))
+
+
+def test_a_burst_may_cost_one_more_export_for_each_request_that_a_fault_made_repeat() -> None:
+    r = _dear_burst(story())
+    sync = next(ask for ask in r.asks if ask.burst)
+    assert sync.answered_at is not None
+    during = Disturbance(sync.asked_at, sync.answered_at, 1)
+    before = Disturbance(sync.asked_at - 2, sync.asked_at - 1, 1)
+    assert check(replace(r, disturbances=(during,))).violations == []
+    assert check(replace(r, disturbances=(before,))).violated == {"I6"}
+
+
+def test_a_request_that_is_repeated_by_its_key_gets_the_answer_of_the_first_however_old() -> None:
+    r = story()
+    sync = next(ask for ask in r.asks if ask.kind == "sync")
+    late = replace(sync, asked_at=r.log[-1].at, answered_at=r.log[-1].at + 1)
+    assert check(replace(r, asks=(*r.asks, replace(late, again=True)))).violations == []
+    assert check(replace(r, asks=(*r.asks, late))).violated == {"I6"}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +312,7 @@ def _dear_burst(r: Recording) -> Recording:
         ("I5", _trained_on_the_gated_studio),
         ("I6", _stale_sync),
         ("I6", _dear_burst),
+        ("I6", _nobody_exported),
     ],
 )
 def test_a_planted_violation_is_reported_as_exactly_that(invariant: str, plant: Plant) -> None:

@@ -11,7 +11,8 @@ import random
 import pytest
 
 from labelbridge.model import ProjectKind
-from tests.faults.crash_points import covered, live
+from tests.faults.coverage import covered
+from tests.faults.crash_points import live
 from tests.faults.lives import Setting
 from tests.faults.points import Point
 from tests.faults.report import Report

@@ -29,7 +29,9 @@ from labelbridge.model import JobRef, Studio, arm_name
 from tests.faults.recording import (
     Ask,
     Claim,
+    Disturbance,
     Entry,
+    Export,
     Final,
     Labels,
     Line,
@@ -39,9 +41,12 @@ from tests.faults.recording import (
     Write,
     canonical,
 )
+from tests.faults.sampler import Pace, Sampler
 
-LOOK = 1.0
-"""Seconds between two looks of the sampler at record and gates."""
+PACE = Pace(least=0.3, most=1.0, share=8.0)
+"""Of the looks at record and gates: at most a ninth of the time is spent on them, unless that were seldom."""
+OVERLAP = 5.0
+"""Seconds of exports that are read once more: two of them may have begun at one time."""
 _SNAPSHOT = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -51,6 +56,7 @@ class StudioLog:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._rows: list[dict[str, Any]] = []
+        self._exports: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def of(self, subjects: Iterable[str]) -> list[dict[str, Any]]:
@@ -65,9 +71,21 @@ class StudioLog:
                 self._rows += more
             return [row for row in self._rows if row["subject"].casefold() in wanted]
 
+    def exports(self, subjects: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """All exports that were asked of these subjects up to now (of all, if None), in order of time."""
+        wanted = None if subjects is None else {subject.casefold() for subject in subjects}
+        with self._lock:
+            since = max((row["at"] for row in self._exports.values()), default=0.0) - OVERLAP
+            for row in self._caller.request("GET", f"/studio/exports?since={max(since, 0.0)}").body["value"]:
+                self._exports[row["id"]] = row
+            rows = sorted(self._exports.values(), key=lambda row: row["at"])
+        return [row for row in rows if wanted is None or row["subject"].casefold() in wanted]
+
 
 class Witness:
     """Watches one project and its labeling job; `recording` is all that was seen."""
+
+    pace = PACE
 
     def __init__(
         self,
@@ -91,8 +109,11 @@ class Witness:
         self._versions: list[Version] = []
         self._claims: list[Claim] = []
         self._snapshots: dict[str, Labels] = {}
-        self._ended = threading.Event()
-        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self.disturbances: list[Disturbance] = []
+        self._since = 0.0
+        self._looking = threading.RLock()
+        """One look at a time: of two, the slower would note the older record last."""
+        self._sampler = Sampler(self.look, self.pace)
 
     def watch(self) -> None:
         """Let the sampler begin."""
@@ -100,21 +121,25 @@ class Witness:
 
     def leave(self) -> None:
         """Everybody goes home."""
-        self._ended.set()
-        if self._sampler.is_alive():
-            self._sampler.join()
+        self._sampler.stop()
         self.labelers.stop()
 
     def recording(self) -> Recording:
-        """All that was witnessed so far; call it while nobody labels."""
-        self.look()
+        """All that was witnessed so far; call it while nobody labels, and once for each verdict.
+
+        Raises:
+            BlindError: the sampler has died; or whatever else keeps it from seeing.
+        """
+        self._sampler.heed()
+        until = time.time()
+        self.look(sampled=False)
         trail = self._trail()
         models = self._versions[-1].record["models"] if self._versions else []
         named = {one for entry in trail for one in entry.snapshots}
         named |= {ask.snapshot for ask in self.asks if ask.snapshot} | {model["snapshot"] for model in models}
         for one in named - self._snapshots.keys():
             self._snapshots[one] = dict(self.evidence.snapshot(one))
-        return Recording(
+        found = Recording(
             project=self.project.ref.name,
             final=Final(
                 language=self._held(Studio.LANGUAGE),
@@ -129,7 +154,12 @@ class Witness:
             asks=tuple(self.asks),
             trail=tuple(trail),
             snapshots=dict(self._snapshots),
+            exports=tuple(self._exports()),
+            disturbances=tuple(self.disturbances),
+            since=self._since,
         )
+        self._since = until
+        return found
 
     @property
     def record(self) -> dict[str, Any] | None:
@@ -147,14 +177,18 @@ class Witness:
             etag=found.properties.etag,
             match_condition=MatchConditions.IfNotModified,
         )
-        self.look()
+        self.look(sampled=False)
 
-    def look(self) -> None:
+    def look(self, *, sampled: bool = True) -> None:
         """One look at record, claim and both gates."""
+        with self._looking:
+            self._look(sampled=sampled)
+
+    def _look(self, *, sampled: bool) -> None:
         began = time.time()
         studios = self.evidence.studios
         language, azureml = is_open(studios[Studio.LANGUAGE]), is_open(studios[Studio.AZUREML])
-        self._looks.append(Look(began, language, azureml))
+        self._looks.append(Look(began, language, azureml, sampled))
         found = self._blob(f"projects/{self.project.ref.key}/record.json")
         if found and (not self._versions or self._versions[-1].etag != found[1]):
             self._versions.append(Version(began, found[1], found[0]))
@@ -164,13 +198,6 @@ class Witness:
             self._claims.append(
                 Claim(began, self.job.name, holder["project"]["name"], holder["operation_id"])
             )
-
-    def _sample(self) -> None:
-        while not self._ended.wait(LOOK):
-            try:
-                self.look()
-            except Exception as error:  # a sampler that fell asleep must not end the run; others still see
-                self._failure = error
 
     @property
     def _has_job(self) -> bool:
@@ -201,11 +228,23 @@ class Witness:
         found = [self._blob(name) for name in names]
         return sorted((_entry(one[0]) for one in found if one), key=lambda entry: entry.ended_at)
 
-    def _lines(self) -> Iterable[Line]:
-        subjects = {
-            f"{arm_name(self.project.ref.language_resource)}/{self.project.ref.name}".casefold(): Studio.LANGUAGE,
+    def _subjects(self) -> dict[str, Studio]:
+        """The studios' own names of this project and its labeling job."""
+        account = arm_name(self.project.ref.language_resource)
+        return {
+            f"{account}/{self.project.ref.name}".casefold(): Studio.LANGUAGE,
             self.job.resource_id.casefold(): Studio.AZUREML,
         }
+
+    def _exports(self) -> Iterable[Export]:
+        worker = self.tenant.principals["worker"].object_id
+        subjects = self._subjects()
+        for row in self._log.exports(subjects):
+            if row["by"] == worker:
+                yield Export(row["at"], row["studio"], row["subject"])
+
+    def _lines(self) -> Iterable[Line]:
+        subjects = self._subjects()
         for row in self._log.of(subjects):
             studio = subjects[row["subject"].casefold()]
             document = row["document"] or ""

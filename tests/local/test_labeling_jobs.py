@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from labelbridge.local.api import Caller
 from labelbridge.local.config import JobSeconds, Nasty
 from labelbridge.local.seed import WORKSPACE, Tenant, grant, revoke
 from tests.local.conftest import StartAzure
@@ -245,6 +246,28 @@ def test_an_export_has_a_row_for_each_decision_and_only_those(site: LabelingSite
     ]
     progress = job.arm("GET").body["properties"]["progressMetrics"]
     assert (progress["totalDatapointCount"], progress["completedDatapointCount"]) == (3, 2)
+
+
+def test_every_export_is_in_the_studios_list_with_who_asked_and_the_blob_that_it_wrote(
+    site: LabelingSite,
+) -> None:
+    job = site.job("listed")
+    nobody = Caller(site.tenant.place, None)
+
+    def listed(since: float = 0.0) -> list[dict[str, Any]]:
+        rows = nobody.request("GET", f"/studio/exports?since={since}").body["value"]
+        return [row for row in rows if row["subject"] == job.id]
+
+    assert listed() == []
+    job.label("a.txt", [ANN])
+    job.export()
+    (one,) = listed()
+    assert (one["studio"], one["by"]) == ("azureml", site.tenant.principals["admin"].object_id)
+    blob = site.tenant.blobs("admin", one["blob"]["account"])
+    rows = blob.get_blob_client(one["blob"]["container"], one["blob"]["path"]).download_blob().readall()
+    assert json.loads(rows)["label"] == [ANN]
+    assert listed(one["at"] + 0.001) == []
+    assert nobody.request("GET", "/studio/exports?since=soon", expect=None).status == 400
 
 
 @pytest.mark.parametrize(("kind", "labels"), [("single", "Person"), ("multi", ["Person", "Place"])])
