@@ -31,7 +31,7 @@ CONSOLE_STAMP := $(VENDOR)/stamp-$(call hash,$(CONSOLE)/package.json $(CONSOLE)/
 
 DEPLOY_STAMP := $(VENV)/deploy-stamp-$(call hash,pyproject.toml constraints.txt)
 
-.PHONY: audit docs deploy deploy-tools dist postgresql help setup chromium demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults histories fingerprints clean
+.PHONY: audit docs deploy deploy-tools dist postgresql help setup chromium prometheus demo test test-airflow test-azureml test-long lint dev bench fuzz fuzz-api crashes nocache model faults histories fingerprints clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ help: ## List the targets
 demo: setup ## The whole story on the local Azure; DATA=DIR runs it on your documents and labels file
 	@$(BIN)/python -m labelbridge.local.demo $(if $(DATA),--data "$(DATA)")
 
-test: setup chromium postgresql deploy-tools ## Run the tests, but for test-long, test-airflow and test-azureml; PYTEST_ARGS are passed on
+test: setup chromium postgresql prometheus deploy-tools ## Run the tests, but for test-long, test-airflow and test-azureml; PYTEST_ARGS are passed on
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-long: setup ## Run the tests that are too long for every change; PYTEST_ARGS are passed on
@@ -131,6 +131,9 @@ postgresql: ## Install Debian's PostgreSQL for the tests of deploy/compose, wher
 
 chromium: ## Install Debian's Chromium for the browser tests, where that is allowed
 	@deploy/install-chromium.sh
+
+prometheus: ## Fetch Debian's Prometheus for the tests of the alert rules, where that is allowed
+	@deploy/install-prometheus.sh
 
 setup: $(PYTHON_STAMP) $(AZURITE_STAMP) $(CONSOLE_STAMP) ## Make the virtual environment, install Azurite and the console's scripts
 

@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from labelbridge import converter
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import Settings
+from labelbridge.telemetry import spans
 
 _REFUSED = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 _CREDENTIALS = "Check the API key (TEMPORAL_API_KEY) or client certificate of the profile, and the namespace."
@@ -62,7 +63,7 @@ async def connect(settings: Settings) -> Client:
     await converter.check(data_converter)
     try:
         return await asyncio.wait_for(
-            Client.connect(**config, data_converter=data_converter),
+            Client.connect(**config, data_converter=data_converter, interceptors=spans.interceptors()),
             settings.temporal.connect_timeout.total_seconds(),
         )
     except (TimeoutError, RuntimeError, ValueError, RPCError) as error:

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 
 from labelbridge import _connecting, _submit, converter, names
 from labelbridge._handle import OperationHandle, failure
+from labelbridge._identity import own_identity
 from labelbridge._sharing import Sharing
 from labelbridge.errors import LabelbridgeError
 from labelbridge.fleet.client import FleetDesk
@@ -51,6 +52,7 @@ from labelbridge.model import (
     TrainRequest,
 )
 from labelbridge.settings import Settings
+from labelbridge.telemetry import spans
 
 Timeout = timedelta | float | None
 ACCEPT_TIMEOUT = 60.0
@@ -104,7 +106,7 @@ class Labelbridge:
         """Who asks: their roles are what the preflight checks."""
         if self._actor is None:
             given = self.settings.actor_object_id
-            self._actor = Actor(object_id=given) if given else await _own_identity(self.settings)
+            self._actor = Actor(object_id=given) if given else await own_identity(self.settings)
         return self._actor
 
     # Operations: each as a call that waits, all of them through `start`.
@@ -134,29 +136,36 @@ class Labelbridge:
         Raises:
             LabelbridgeError: the refusal, `no_worker` or `temporal_unreachable`.
         """
-        ref = self.project(project)
-        actor = await self.actor()
+        ref, patience = self.project(project), _seconds(accept_timeout)
+        with spans.span(f"labelbridge {request.kind}", {"labelbridge.project": ref.key}) as span:
+            accepted = await self._ask(ref, request, key, wait_for_roles, patience)
+            spans.note(span, "labelbridge.operation", accepted.operation_id)
+        return OperationHandle(self.client, ref, accepted)
+
+    async def _ask(
+        self, ref: ProjectRef, request: Request, key: str | None, roles: timedelta, patience: float | None
+    ) -> Accepted:
+        actor, is_sync = await self.actor(), isinstance(request, SyncRequest)
 
         async def ask() -> Accepted:
             # Read first: what begins after this moment is fresh enough for this caller.
-            is_sync = isinstance(request, SyncRequest)
             begun = await _submit.syncs_begun(self.client, ref) if is_sync else None
             submission = _submit.noun(
                 Submission,
                 request_id=key or uuid4().hex,
                 actor=actor,
                 submitted_at=datetime.now(UTC),
-                wait_for_roles=wait_for_roles,
+                wait_for_roles=roles,
                 syncs_begun=begun,
+                trace=spans.traceparent(),
                 request=request,
             )
-            queue, patience = self.settings.temporal.task_queue, _seconds(accept_timeout)
+            queue = self.settings.temporal.task_queue
             return await _submit.submit(self.client, queue, ref, submission, patience)
 
-        if isinstance(request, SyncRequest) and key is None:
-            same = (ref.key, request.model_dump_json(), wait_for_roles, _seconds(accept_timeout))
-            return OperationHandle(self.client, ref, await self._syncs.ask(same, ask))
-        return OperationHandle(self.client, ref, await ask())
+        if is_sync and key is None:
+            return await self._syncs.ask((ref.key, request.model_dump_json(), roles, patience), ask)
+        return await ask()
 
     async def _run(
         self, project: str | ProjectRef, request: Request, key: str | None, timeout: Timeout
@@ -377,14 +386,6 @@ async def connect_temporal(settings: Settings) -> Client:
 
 def _seconds(timeout: Timeout) -> float | None:
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-
-
-async def _own_identity(settings: Settings) -> Actor:
-    from labelbridge.azure.session import AzureSession
-
-    async with AzureSession(settings) as session:
-        identity = await session.identity()
-    return Actor(object_id=identity.object_id, name=identity.name)
 
 
 __all__ = ["Labelbridge", "OperationHandle", "connect_temporal"]

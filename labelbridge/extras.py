@@ -19,6 +19,7 @@ class Extra(StrEnum):
     WORKER = "worker"
     CONSOLE = "console"
     LOCAL = "local"
+    TELEMETRY = "telemetry"
 
 
 @contextmanager

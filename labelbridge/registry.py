@@ -61,6 +61,11 @@ class Registry(Contents):
                 "registry_unreachable", error.message, retry_after=error.retry_after, data=error.data
             ) from error
 
+    async def answers(self) -> None:
+        """One small read: proof that the store answers and lets this identity in; raises if not."""
+        if not await self._blobs.exists(self._container):
+            raise LabelbridgeError("registry_unreachable", f"There is no container {self._container}.")
+
     async def probe(self) -> None:
         """Write, read and delete a blob: proof that this identity may keep the registry."""
         await self._blobs.probe(self._container)

@@ -23,6 +23,7 @@ from labelbridge.encryption.settings import CodecServerSettings, EncryptionSetti
 from labelbridge.errors import LabelbridgeError
 from labelbridge.events.settings import EventSettings
 from labelbridge.model import DriftCode, DriftPolicy, OffsetUnit, arm_id
+from labelbridge.telemetry.settings import TelemetrySettings
 from labelbridge.throttling.settings import ThrottleSettings
 
 
@@ -237,6 +238,7 @@ class Settings(BaseSettings):
     encryption: EncryptionSettings = EncryptionSettings()
     codec_server: CodecServerSettings = CodecServerSettings()
     storage: PayloadStorageSettings = PayloadStorageSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("language_resource", "workspace")
     @classmethod

@@ -30,6 +30,7 @@ LONGEST_FIRST = (
     "leaks",
     "faults",
     "operations",
+    "telemetry",
     "browser",
     "test_demo.py",
     "cli",

@@ -13,13 +13,6 @@ from typing import Any, TextIO
 
 import structlog
 from temporalio import activity, workflow
-from temporalio.runtime import (
-    LogForwardingConfig,
-    LoggingConfig,
-    Runtime,
-    TelemetryConfig,
-    TelemetryFilter,
-)
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from labelbridge.errors import LabelbridgeError
@@ -151,17 +144,6 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-
-
-def forward_core() -> None:
-    """Let the SDK's native core log through `temporalio.core` instead of writing to stderr by itself.
-
-    Must run before the first Temporal client is made, since all clients share one runtime.
-    """
-    forwarding = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
-    filtering = TelemetryFilter(core_level="WARN", other_level="ERROR")
-    telemetry = TelemetryConfig(logging=LoggingConfig(filter=filtering, forwarding=forwarding))
-    Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)
 
 
 def _renderer(form: str, target: TextIO) -> Any:

@@ -28,7 +28,9 @@ from labelbridge.errors import ExitCode
 from labelbridge.events.stores import Stores
 from labelbridge.registry import Registry
 from labelbridge.settings import Settings
-from workers import logs
+from labelbridge.telemetry import spans
+from labelbridge.telemetry.server import Telemetry
+from workers import logs, telemetry
 from workers.events import restore_schedules, start_deliveries
 from workers.pause_guard import PauseGuard
 from workers.schedule import keep_schedule
@@ -93,16 +95,25 @@ def _end_soon(settings: Settings) -> Callable[[BaseException], Awaitable[None]]:
     return end_soon
 
 
-async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+async def run_worker(
+    settings: Settings, *, stop: asyncio.Event | None = None, shown: Telemetry | None = None
+) -> None:
     """Serve until `stop` is set; without `stop`, until SIGTERM or SIGINT.
 
-    Logs `worker_ready` once it polls. Returns after the graceful shutdown.
+    Logs `worker_ready` once it polls. Returns after the graceful shutdown; `shown` is served all the while.
 
     Raises:
         LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`,
             `encryption_keys_unavailable`.
         Exception: what ended the worker, if it failed for good.
     """
+    shown = shown or Telemetry(settings.telemetry)
+    async with shown.serving():
+        await _serve(settings, stop, shown)
+    log.info("worker_stopped")
+
+
+async def _serve(settings: Settings, stop: asyncio.Event | None, shown: Telemetry) -> None:
     client = await connect_temporal(settings)
     await register_search_attributes(client)
     async with converter.closing(client), AzureSession(settings, throttled=True) as session:
@@ -111,13 +122,15 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
         await start_deliveries(client, stores, settings)
         worker = build_worker(client, session, registry, settings)
         stop = stop or _stop_on_signals()
+        looking = telemetry.watch(shown, client, worker, registry, settings)
         turns = TurnWorkers(
             session.throttling,
             settings.temporal.task_queue,
             lambda queue: build_turn_worker(client, session, settings, queue),
             stop,
         )
-        async with worker, _in_background(keep_schedule(client, settings)), turns:
+        async with worker, _in_background(keep_schedule(client, settings)), _in_background(looking), turns:
+            shown.readiness.started()
             log.info(
                 "worker_ready",
                 address=client.service_client.config.target_host,
@@ -127,9 +140,9 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
             )
             restoring = asyncio.create_task(restore_schedules(client, stores, settings))
             await stop.wait()
+            shown.readiness.stopping()
             restoring.cancel()
             log.info("worker_stopping", grace=settings.temporal.graceful_shutdown.total_seconds())
-    log.info("worker_stopped")
 
 
 @asynccontextmanager
@@ -168,6 +181,8 @@ def main(settings: Settings | None = None) -> None:
     """
     settings = settings or Settings.load()
     logs.configure(settings)
-    logs.forward_core()
+    spans.configure("labelbridge-worker")
+    shown = Telemetry(settings.telemetry)
+    shown.begin()
     with PauseGuard(settings.timing.effect_deadline):
-        asyncio.run(run_worker(settings))
+        asyncio.run(run_worker(settings, shown=shown))

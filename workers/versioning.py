@@ -17,7 +17,7 @@ from labelbridge.converter import PLAIN
 from labelbridge.settings import TemporalSettings
 from workers.behaviour import BehaviourRunner
 
-PASSTHROUGH = ("labelbridge", "pydantic", "pydantic_core", "annotated_types", "structlog")
+PASSTHROUGH = ("labelbridge", "pydantic", "pydantic_core", "annotated_types", "structlog", "opentelemetry")
 """Modules that the workflow sandbox shares with the process: pure, or without state of a workflow.
 Loading pydantic anew for each run costs half a second; structlog loaded anew would lose its handlers."""
 

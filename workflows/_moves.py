@@ -75,6 +75,7 @@ class Moves(Carrying):
         await self.shut_for_certain(studio.other)
         order = self.gate(studio, open_=True, unlink=self.kind is OperationKind.CONNECT)
         await self._open_when_the_other_is_shut(order)
+        self.labels_are_enabled()
         await workflow.sleep(self.timing.look_again)
         await self._open_when_the_other_is_shut(order)
 
@@ -109,7 +110,12 @@ class Moves(Carrying):
         """Step 7: open the target; a source found open is shut, waited out and kept first."""
         with self.step(Step.OPEN):
             if await self._open_when_the_other_is_shut(self.gate(studio, open_=True, unlink=unlink)):
-                self.opened_at = workflow.now()
+                self.labels_are_enabled()
+
+    def labels_are_enabled(self) -> None:
+        """A gate was read back open: the target's, or an undo's; people could label nowhere until now."""
+        if self.disabled_at:
+            self.labels_disabled = workflow.now() - self.disabled_at
 
     async def _open_when_the_other_is_shut(self, order: GateOrder) -> bool:
         while True:
@@ -177,9 +183,6 @@ class Moves(Carrying):
         if self.kept and snapshot is not None:
             report = merge or MergeReport(snapshot=snapshot.id)
             merge = report.model_copy(update={"originals": (*report.originals, *self.kept)})
-        disabled = None
-        if self.disabled_at and self.opened_at:
-            disabled = (self.opened_at - self.disabled_at).total_seconds()
         return OperationResult(
             operation_id=self.order.operation_id,
             kind=self.kind,
@@ -187,7 +190,9 @@ class Moves(Carrying):
             epoch=self.record.epoch,
             snapshot=snapshot,
             merge=merge,
-            labels_disabled_seconds=disabled,
+            labels_disabled_seconds=None
+            if self.labels_disabled is None
+            else self.labels_disabled.total_seconds(),
             notes=tuple(self.notes),
             started_at=self.started_at,
             ended_at=workflow.now(),

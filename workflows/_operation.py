@@ -33,6 +33,7 @@ from labelbridge.model import (
 )
 from labelbridge.model.steps import Attention, Begin, OperationOrder, RecordFound, Timing, Withdrawal
 from labelbridge.plans import Step, steps_of
+from workflows import _measures
 from workflows._errors import as_failure, as_info, ends_operation, is_final
 from workflows._turns import Turns
 
@@ -97,6 +98,7 @@ class OperationWorkflow(Turns):
         self.attention: ErrorInfo | None = None
         self.told: set[str] = set()
         self.audited = True
+        self.labels_disabled: timedelta | None = None
 
     @workflow.query(name=names.PROGRESS)
     def progress(self) -> Progress:
@@ -154,12 +156,14 @@ class OperationWorkflow(Turns):
                 # It ended before it read the record, and the entry says how that stands.
                 await self.withdraw()
             await self._audit(outcome, error=info)
+        _measures.ended(self, outcome, info.code)
 
     async def _finish(self, after: Callable[[], Coroutine[Any, Any, OperationResult]]) -> OperationResult:
         result = await after()
         self._drop_waiting_steps()
         with self.step(Step.ANNOUNCE):
             await self._audit(Outcome.COMMITTED, result=result)
+        _measures.committed(self, result)
         return result
 
     async def _audit(
@@ -235,6 +239,8 @@ class OperationWorkflow(Turns):
         old = self.steps.get(step) or StepProgress(name=step, state=StepState.WAITING)
         changes = {"state": state, "note": note, "started_at": started_at, "ended_at": ended_at}
         self.steps[step] = old.model_copy(update={k: v for k, v in changes.items() if v is not None})
+        if ended_at and state and old.started_at:
+            _measures.step_ended(self, step, state, ended_at - old.started_at)
 
     def _fail_running_steps(self, info: ErrorInfo) -> None:
         for step, progress in list(self.steps.items()):

@@ -40,7 +40,6 @@ class Recorded(OperationWorkflow):
     kept: tuple[str, ...] = ()
     """Ids of snapshots taken because labels were made where none should be; the report names them."""
     disabled_at: datetime | None = None
-    opened_at: datetime | None = None
 
     @property
     def record(self) -> Record:

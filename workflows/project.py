@@ -36,7 +36,7 @@ from labelbridge.model import (
     WaitingOperation,
 )
 from labelbridge.model.steps import Attention, ClaimFound, EntityState, LedgerEntry, OperationOrder, Queued
-from workflows import _ledger
+from workflows import _ledger, _measures
 from workflows._errors import as_failure, as_info, is_final
 from workflows._syncs import BegunSyncs
 
@@ -183,7 +183,9 @@ class ProjectWorkflow:
                 return self._accepted(same[0], joined=True)
         if isinstance(submission.request, ConnectRequest):
             await self._refuse_claimed(submission.request.job)
-        queued = Queued(operation_id=self._new_id(submission), submission=submission)
+        queued = Queued(
+            operation_id=self._new_id(submission), submission=submission, accepted_at=workflow.now()
+        )
         self.queue.append(queued)
         return self._accepted(queued)
 
@@ -244,6 +246,8 @@ class ProjectWorkflow:
             # In one task with the child's start: who reads the new number asked after it.
             self.syncs.begin(self._accepted(queued), queued.submission.request)
         self._publish()
+        if queued.accepted_at is not None:
+            _measures.operation_began(kind, workflow.now() - queued.accepted_at)
         try:
             await workflow.execute_child_workflow(
                 names.OPERATION_WORKFLOWS[kind.value], order, id=workflow_id, result_type=OperationResult
@@ -252,8 +256,11 @@ class ProjectWorkflow:
             # Whoever waits reads the child's own error; the entity only goes on.
             self.syncs.failed(queued.operation_id)
             # A recovery is begun again by itself, for as long as the record tells of an operation.
-            if isinstance(error.cause, TerminatedError) and kind is not OperationKind.RECOVER:
-                self.terminated = self.running
+            if isinstance(error.cause, TerminatedError):
+                took = workflow.now() - self.running.started_at
+                _measures.operation_ended(kind, "terminated", took, code="terminated")
+                if kind is not OperationKind.RECOVER:
+                    self.terminated = self.running
             workflow.logger.info("operation %s did not commit: %s", queued.operation_id, as_info(error).code)
 
     async def _refresh_or_wait(self) -> None:

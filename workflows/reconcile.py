@@ -28,6 +28,7 @@ from labelbridge.model import (
 from labelbridge.model.steps import OperationOrder
 from labelbridge.model.sweeps import DriftOrder, DriftSeen
 from labelbridge.plans import Step
+from workflows import _measures
 from workflows._errors import as_info
 from workflows._moves import Moves
 
@@ -172,6 +173,9 @@ class ReconcileWorkflow(Moves):
         closed = any((d.code, d.job) not in {(s.code, s.job) for s in standing} for d in self.found.values())
         changed = standing != self.record.drift
         self.audited = closed or changed
+        for drift in self.report(standing):
+            if drift not in self.record.drift:
+                _measures.drift_found(drift)
         if not changed:
             return
         try:

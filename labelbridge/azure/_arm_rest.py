@@ -15,7 +15,7 @@ from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.policies import ARMHttpLoggingPolicy, AsyncARMChallengeAuthenticationPolicy
 
 from labelbridge.azure.errors import azure_errors, json_object
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import AzureSettings
 
@@ -24,7 +24,7 @@ class ArmRest:
     """Sends requests to Resource Manager as they are; no retries, no pollers."""
 
     def __init__(
-        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: DeadlineTransport
+        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: Transport
     ) -> None:
         """`transport` is shared and never closed here."""
         self._base = settings.arm_endpoint.rstrip("/")

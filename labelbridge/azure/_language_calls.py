@@ -19,7 +19,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from labelbridge.azure.arm import Arm, LanguageAccount
 from labelbridge.azure.errors import azure_errors, json_object
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import PROJECT_NAME
 from labelbridge.settings import Settings
@@ -34,7 +34,7 @@ class LanguageCalls:
         settings: Settings,
         arm: Arm,
         credential: AsyncTokenCredential,
-        transport: DeadlineTransport,
+        transport: Transport,
         policies: Sequence[AsyncHTTPPolicy[Any, Any]] = (),
     ) -> None:
         """The endpoint is looked up through `arm` on first use. `transport` is shared.

@@ -16,7 +16,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, HeadersPolicy, UserAgentPolicy
 from azure.core.rest import HttpRequest
 
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 
 SCOPE = "https://storage.azure.com/.default"
 """Audience of Blob Storage in every cloud (Azure Storage, "Authorize with Microsoft Entra ID")."""
@@ -30,7 +30,7 @@ class Listing:
     """List Blobs of one storage account."""
 
     def __init__(
-        self, endpoint: str, version: str, credential: AsyncTokenCredential, transport: DeadlineTransport
+        self, endpoint: str, version: str, credential: AsyncTokenCredential, transport: Transport
     ) -> None:
         """`version` is the service version; `transport` is shared and not closed here."""
         self._endpoint = endpoint

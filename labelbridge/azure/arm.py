@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.cognitiveservices.aio import CognitiveServicesManagementClient
 
 from labelbridge.azure.errors import azure_errors
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.model import Model, arm_name
 from labelbridge.settings import AzureSettings
 
@@ -28,7 +28,7 @@ class Arm:
     """Reads from Resource Manager; one instance per session."""
 
     def __init__(
-        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: DeadlineTransport
+        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: Transport
     ) -> None:
         """`transport` is shared and never closed here."""
         self._credential = credential

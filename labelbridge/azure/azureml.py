@@ -28,7 +28,7 @@ from labelbridge.azure.azureml_models import (
     workspace_from,
 )
 from labelbridge.azure.errors import json_object
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import AzureSettings
 
@@ -41,7 +41,7 @@ class Workspace:
         workspace_id: str,
         settings: AzureSettings,
         credential: AsyncTokenCredential,
-        transport: DeadlineTransport,
+        transport: Transport,
     ) -> None:
         """`transport` is shared and never closed here."""
         self.id = workspace_id

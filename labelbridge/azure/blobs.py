@@ -30,7 +30,7 @@ from pydantic import Field
 
 from labelbridge.azure._listing import Listing
 from labelbridge.azure.errors import azure_errors
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.model import Model
 from labelbridge.model._places import account_name, blob_path, container_name
@@ -82,7 +82,7 @@ class Blobs:
         account: str,
         endpoint: str,
         credential: AsyncTokenCredential,
-        transport: DeadlineTransport,
+        transport: Transport,
     ) -> None:
         """`endpoint` is the template of `AzureSettings.storage_endpoint`; `transport` is shared.
 

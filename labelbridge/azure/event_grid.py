@@ -12,13 +12,13 @@ from azure.core.messaging import CloudEvent
 from azure.eventgrid.aio import EventGridPublisherClient
 
 from labelbridge.azure.errors import azure_errors
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 
 
 class Topic:
     """A topic that events can be sent to."""
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential, transport: DeadlineTransport) -> None:
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential, transport: Transport) -> None:
         """`endpoint` is the topic's, with its path; `transport` is shared and not closed here."""
         self.endpoint = endpoint
         # Retries are the delivery's own: what the client repeats in secret would not be counted.

@@ -18,11 +18,13 @@ from labelbridge.azure.azureml import Workspace
 from labelbridge.azure.blobs import Blobs
 from labelbridge.azure.errors import azure_errors
 from labelbridge.azure.language import LanguageResource
+from labelbridge.azure.observed import ObservedTransport
 from labelbridge.azure.transport import DeadlineTransport
 from labelbridge.errors import LabelbridgeError
 from labelbridge.extras import Extra, needs
 from labelbridge.model import Model, arm_id, resource_key
 from labelbridge.settings import Settings
+from labelbridge.telemetry.counting import Service
 from labelbridge.throttling.throttling import Throttling
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ class AzureSession:
         """
         self._settings = settings
         self._transport = DeadlineTransport(settings.ca_bundle)
-        self._credential: Any = credential or DefaultAzureCredential(transport=self._transport)
-        self.arm = Arm(settings.azure, self._credential, self._transport)
+        self._credential: Any = credential or DefaultAzureCredential(transport=self._to("identity"))
+        self.arm = Arm(settings.azure, self._credential, self._to("arm"))
         self._language: dict[str, LanguageResource] = {}
         self._workspaces: dict[str, Workspace] = {}
         self._blobs: dict[str, Blobs] = {}
@@ -94,7 +96,7 @@ class AzureSession:
                 self._settings,
                 self.arm,
                 self._credential,
-                self._transport,
+                self._to("language"),
                 (found.policy,) if found else (),
             )
         return self._language[key]
@@ -104,7 +106,7 @@ class AzureSession:
         key = arm_id(workspace_id).casefold()
         if key not in self._workspaces:
             self._workspaces[key] = Workspace(
-                workspace_id, self._settings.azure, self._credential, self._transport
+                workspace_id, self._settings.azure, self._credential, self._to("azureml")
             )
         return self._workspaces[key]
 
@@ -112,7 +114,7 @@ class AzureSession:
         """The blobs of a storage account, by the account's name."""
         if account not in self._blobs:
             self._blobs[account] = Blobs(
-                account, self._settings.azure.storage_endpoint, self._credential, self._transport
+                account, self._settings.azure.storage_endpoint, self._credential, self._to("blob")
             )
         return self._blobs[account]
 
@@ -130,8 +132,12 @@ class AzureSession:
         with needs(Extra.WORKER, "Event Grid"):
             from labelbridge.azure.event_grid import Topic
         if endpoint not in self._topics:
-            self._topics[endpoint] = Topic(endpoint, self._credential, self._transport)
+            self._topics[endpoint] = Topic(endpoint, self._credential, self._to("event_grid"))
         return self._topics[endpoint]
+
+    def _to(self, service: Service) -> ObservedTransport:
+        """The session's transport, for the clients of one service."""
+        return ObservedTransport(self._transport, service)
 
     async def identity(self) -> Identity:
         """Whom the credential's own token names.

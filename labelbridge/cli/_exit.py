@@ -13,7 +13,9 @@ from typing import NoReturn
 
 
 def leave(code: int) -> NoReturn:
-    """Flush both streams and end the process at once with `code`."""
+    """Flush both streams, and spans if there are any, and end the process at once with `code`."""
+    if "labelbridge.telemetry.spans" in sys.modules:
+        sys.modules["labelbridge.telemetry.spans"].flush()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -86,7 +86,9 @@ def execute(output: OutputFormat, language_resource: str | None, work: Work) -> 
 
     async def work_connected(settings: "Settings") -> ExitCode:
         from labelbridge.client import Labelbridge
+        from labelbridge.telemetry import spans
 
+        spans.configure("labelbridge-cli")
         async with Labelbridge.connect(settings) as bridge:
             return await work(bridge, settings)
 

@@ -6,17 +6,21 @@ off, and the gate writes one record for each request, without its query.
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from labelbridge.errors import LabelbridgeError
 from labelbridge.extras import Extra, needs
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.types import ASGIApp
     from uvicorn import Config
 
     from labelbridge.encryption.settings import CodecServerSettings
     from labelbridge.settings import ConsoleSettings, Settings
+    from labelbridge.telemetry.server import Telemetry
 
 _DRAIN = 5
 """Seconds that requests may take to end at a shutdown; live streams would last for ever."""
@@ -30,19 +34,32 @@ def run_console() -> None:
             `extra_missing` without the extra `console`.
     """
     from labelbridge.settings import Settings
+    from labelbridge.telemetry import spans
+    from labelbridge.telemetry.server import Telemetry
     from workers import logs
 
     settings = Settings.load()
-    config = make_config(settings)
+    spans.configure("labelbridge-console")
+    shown = Telemetry(settings.telemetry)
+    shown.begin()
+    config = make_config(settings, shown)
     logs.configure(settings)
-    serve(config, "The console")
+    serve(config, "The console", shown.readiness.stopping)
 
 
-def serve(config: "Config", what: str) -> None:
-    """Run uvicorn until a signal; `settings_invalid` if the address cannot be used. `what` names the server."""
+def serve(config: "Config", what: str, told: "Callable[[], None]" = lambda: None) -> None:
+    """Run uvicorn until a signal; `settings_invalid` if the address cannot be used. `what` names the server.
+
+    `told` is called when it is told to end.
+    """
     import uvicorn
 
-    server = uvicorn.Server(config)
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: "FrameType | None") -> None:
+            told()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn ends on either and then raises it again, which would make a clean end look like a crash.
         signal.signal(number, lambda *_: None)
@@ -56,12 +73,12 @@ def serve(config: "Config", what: str) -> None:
         raise LabelbridgeError("settings_invalid", cannot)
 
 
-def make_config(settings: "Settings") -> "Config":
+def make_config(settings: "Settings", shown: "Telemetry | None" = None) -> "Config":
     """How uvicorn serves the console."""
     with needs(Extra.CONSOLE, "The console"):
         from labelbridge.console.app import create_app
 
-        return config_of(create_app, settings, settings.console)
+        return config_of(partial(create_app, shown=shown), settings, settings.console)
 
 
 def config_of(

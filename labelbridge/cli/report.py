@@ -57,7 +57,9 @@ def print_report(project: str, language_resource: str | None, request_for: Reque
 
 async def _look(settings: "Settings", project: str, request_for: RequestFor, seen: Seen) -> None:
     from labelbridge.client import Labelbridge
+    from labelbridge.telemetry import spans
 
+    spans.configure("labelbridge-cli")
     async with Labelbridge.connect(settings) as bridge:
         ref = bridge.project(project)
         seen.status = await bridge.status(ref)

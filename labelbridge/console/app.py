@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from temporalio.client import Client
 
 from labelbridge.console import api, eventgrid, pages, problems
@@ -25,6 +25,8 @@ from labelbridge.console.security import Gate
 from labelbridge.console.sessions import Sessions
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import Settings
+from labelbridge.telemetry import health
+from labelbridge.telemetry.server import Telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +43,13 @@ def check_settings(settings: Settings) -> None:
         raise LabelbridgeError("settings_invalid", f"The console needs {', '.join(missing)}.")
 
 
-def create_app(settings: Settings, client: Client | None = None) -> FastAPI:
+def create_app(settings: Settings, client: Client | None = None, shown: Telemetry | None = None) -> FastAPI:
     """The console as an ASGI application.
 
     Args:
         settings: of this process; `console` must be complete.
         client: a Temporal client with the data converter of `labelbridge.converter`; connected at start-up if None.
+        shown: metrics and health, served on a port of their own while the application runs.
 
     Raises:
         LabelbridgeError: `settings_invalid`.
@@ -64,11 +67,14 @@ def create_app(settings: Settings, client: Client | None = None) -> FastAPI:
         # A path with a slash too many is an unknown path: a redirect would lose the body.
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        # Its own spans hold the query, with a sign-in's code; ours come from the gate.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
     app.state.client = client
     app.state.temporal = TemporalConnection(settings, client)
     app.state.reading = Reading(settings)
+    app.state.shown = _checked(shown or Telemetry(settings.telemetry), app)
     app.state.fleet = Fleet(app.state.temporal.client, settings, app.state.reading)
     app.state.provider = provider
     app.state.sessions = Sessions(settings.console)
@@ -91,6 +97,7 @@ def _include(app: FastAPI) -> tuple[str, ...]:
     app.include_router(pages.router)
     app.state.error_page = pages.error_page
     app.add_api_route("/healthz", _healthy, include_in_schema=False)
+    app.add_api_route("/readyz", _ready, include_in_schema=False)
     app.add_api_route("/problems/{code}", problems.explain, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     return (eventgrid.PATH,)
@@ -101,9 +108,28 @@ async def _healthy() -> Response:
     return Response("ok\n", media_type="text/plain")
 
 
+def _checked(shown: Telemetry, app: FastAPI) -> Telemetry:
+    """The console can do its work if Temporal answers, and the record store answered lately."""
+
+    async def registry() -> None:
+        await (await app.state.reading.registry()).answers()
+
+    within = app.state.settings.telemetry.registry_within.total_seconds()
+    shown.readiness.add("temporal", health.temporal_answers(app.state.temporal.client))
+    shown.readiness.add("registry", health.answers_lately(registry, within))
+    return shown
+
+
+async def _ready(request: Request) -> Response:
+    """Whether the console can do its work now. Anybody may ask, so it says no more than that."""
+    ready = await request.app.state.shown.readiness.is_ready()
+    return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with app.state.provider:
+    async with app.state.shown.serving(), app.state.provider:
+        app.state.shown.readiness.started()
         try:
             app.state.client = await app.state.temporal.client()
         except LabelbridgeError as error:

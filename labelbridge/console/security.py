@@ -24,11 +24,13 @@ from labelbridge.console.auth.provider import Provider
 from labelbridge.console.sessions import Session, Sessions
 from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import ConsoleSettings
+from labelbridge.telemetry import spans
+from labelbridge.telemetry.counting import counting
 
 log = structlog.get_logger(__name__)
 
 PUBLIC_PREFIXES = ("/auth/", "/static/", "/problems/")
-PUBLIC_PATHS = ("/healthz", "/favicon.ico", "/api/v1/openapi.json")
+PUBLIC_PATHS = ("/healthz", "/readyz", "/favicon.ico", "/api/v1/openapi.json")
 UPLOADS = "/api/v1/uploads"
 """The one address whose body is streamed; its route bounds it."""
 BODY_LIMIT = 1 << 20
@@ -38,6 +40,8 @@ CSRF_FIELD = "csrf_token"
 SEE_LOG = "See the console's log; please report it."
 SIGN_IN = "/auth/sign-in"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LIVE = frozenset({"/live", "/projects/{key}/live"})
+"""Streams that last as long as somebody looks: how long says nothing."""
 
 POLICY = "; ".join(
     (
@@ -94,6 +98,16 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
+        parent = request.headers.get("traceparent")
+        with spans.span(request.method, kind="server", parent=parent) as span:
+            answering = await self._answer(request, scope, receive, send)
+            if span is not None:
+                span.update_name(f"{request.method} {answering.route}")
+                span.set_attribute("http.route", answering.route)
+                span.set_attribute("http.response.status_code", answering.status)
+        answering.note()
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive, send: Send) -> "_Answering":
         answering = _Answering(request, send, self._sessions)
         try:
             receive = await self._admit(request, receive)
@@ -105,14 +119,14 @@ class Gate:
             if answering.started and isinstance(error, TimeoutError):
                 # A live stream whose session has ended: it ends as streams do.
                 await answering({"type": "http.response.body", "body": b""})
-                return
+                return answering
             log.exception("request_failed", method=request.method, path=request.url.path)
             if answering.started:
                 raise
             await problems.answer(request, LabelbridgeError("unexpected", remedy=SEE_LOG))(
                 scope, receive, answering
             )
-        answering.note()
+        return answering
 
     async def _admit(self, request: Request, receive: Receive) -> Receive:
         """Find out who asks; raises what refuses the request. Returns where its body is read from."""
@@ -170,12 +184,12 @@ class _Answering:
         self._request = request
         self._send = send
         self._sessions = sessions
-        self._status = 0
+        self.status = 0
         self._began = time.monotonic()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started, self._status = True, message["status"]
+            self.started, self.status = True, message["status"]
             self._complete(MutableHeaders(scope=message))
         await self._send(message)
 
@@ -192,18 +206,26 @@ class _Answering:
             for cookie in renewed.headers.getlist("set-cookie"):
                 headers.append("set-cookie", cookie)
 
+    @property
+    def route(self) -> str:
+        """The pattern of the address, where a route was found: addresses name projects."""
+        return getattr(self._request.scope.get("route"), "path", "unknown")
+
     def note(self) -> None:
         """One record of the request; never its query, which may hold a sign-in's code."""
         path = self._request.url.path
-        if path.startswith("/static/") or path == "/healthz":
+        if path.startswith("/static/") or path in ("/healthz", "/readyz"):
             return
+        seconds = time.monotonic() - self._began
+        if self.route not in _LIVE:
+            counting().console_request(self._request.method, self.route, self.status, seconds)
         person: Person | None = getattr(self._request.state, "person", None)
         log.info(
             "request",
             method=self._request.method,
             path=path,
-            status=self._status,
-            seconds=round(time.monotonic() - self._began, 3),
+            status=self.status,
+            seconds=round(seconds, 3),
             actor=person.object_id if person else None,
         )
 

@@ -18,6 +18,7 @@ from labelbridge.events.settings import EventSettings, Subscriber, TopicSettings
 from labelbridge.events.subscribers import DeadLetter, StoredState, Subscribers, SubscriberState, Waiting
 from labelbridge.events.webhook import Attempt, Webhooks
 from labelbridge.settings import Settings
+from labelbridge.telemetry.counting import counting
 
 _BATCH = 64
 """New events in one look."""
@@ -219,6 +220,7 @@ class _Look:
 
     async def _try(self, event: Event, failures: int) -> bool:
         attempt = await self._delivery.attempt(self._subscriber, event, self._webhooks)
+        counting().event_delivery(delivered=attempt.delivered)
         if attempt.delivered:
             now = datetime.now(UTC)
             self._change(delivered=self._state.delivered + 1, delivered_at=now, why="")
@@ -238,6 +240,7 @@ class _Look:
                 subscriber=self._state.name, event=event, attempts=failures, why=why, given_up_at=now
             )
             await self._delivery.subscribers.bury(letter)
+            counting().dead_letter()
             self._change(dead=self._state.dead + 1)
             return
         pause = retries[failures - 1]

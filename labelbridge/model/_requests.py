@@ -152,6 +152,8 @@ class Submission(Model):
     """For a sync: how many had begun when it was asked for. Any that began later serves it too."""
     fleet: str | None = None
     """Id of the fleet act that this request is part of; the audit trail names it."""
+    trace: str | None = None
+    """W3C traceparent of the span that asked, if the caller traces: the operation's spans belong to it."""
     request: Request
 
     @property

@@ -364,6 +364,8 @@ class Queued(Model):
 
     operation_id: str
     submission: Submission
+    accepted_at: datetime | None = None
+    """None for a recovery, which does not wait, and for what a version before this one accepted."""
 
 
 class BegunSync(Model):

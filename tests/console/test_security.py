@@ -47,6 +47,7 @@ PUBLIC = {
     ("GET", "/auth/signed-out"),
     ("POST", "/auth/sign-out"),
     ("GET", "/healthz"),
+    ("GET", "/readyz"),
     ("GET", "/problems/x"),
     ("GET", "/api/v1/openapi.json"),
     ("HEAD", "/api/v1/openapi.json"),

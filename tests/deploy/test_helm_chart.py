@@ -68,6 +68,14 @@ WITH_EVERYTHING: dict[str, Any] = {
     "networkPolicy": {
         "codecServerFrom": [{"podSelector": {}}],
         "consoleFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
+        "telemetryFrom": [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+        ],
+    },
+    "telemetry": {
+        "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "otlpEndpoint": "http://collector:4318",
     },
 }
 GOOD: dict[str, dict[str, Any]] = {
@@ -79,6 +87,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "console": {"enabled": False},
         "worker": {"autoscaling": {"enabled": True}},
         "networkPolicy": {"enabled": False},
+        "telemetry": {"enabled": False},
     },
 }
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -91,7 +100,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "not both",
     ),
     "keys in the settings": ({"settings": {"encryption": {"keys_file": "/keys"}}}, "keys_file"),
-    "telemetry": ({"telemetry": {"enabled": True}}, "no metrics"),
+    "nothing to scrape": (
+        {"telemetry": {"enabled": False, "podMonitor": {"enabled": True}}},
+        "nothing to scrape",
+    ),
+    "telemetry on the console's port": ({"telemetry": {"port": 8443}}, "port"),
     "two credentials": (
         {"temporal": {"apiKey": {"secret": "a"}, "tls": {"clientSecret": "b"}}},
         "not both",
@@ -136,6 +149,8 @@ def test_every_object_is_valid_for_kubernetes_and_keda(
     for found in rendered[case].objects:
         if found["apiVersion"].startswith("keda.sh/"):
             module("jsonschema").validate(found, keda.SCHEMAS[found["kind"]])
+        elif found["apiVersion"].startswith("monitoring.coreos.com/"):
+            continue  # see test_helm_telemetry
         else:
             validate(found, version, strict=True)
 
@@ -250,7 +265,7 @@ def test_the_product_reads_the_settings_that_the_chart_writes(
 
 def test_variables_of_the_console_are_settings(rendered: dict[str, Rendered]) -> None:
     names = {v["name"] for v in _container(rendered["everything"], "console")["env"]}
-    for name in names - {n for n in names if n.startswith("TEMPORAL_")}:
+    for name in names - {n for n in names if n.startswith(("TEMPORAL_", "OTEL_"))}:
         fields: Any = Settings
         for part in name.removeprefix("LABELBRIDGE_").lower().split("__"):
             assert part in fields.model_fields, name

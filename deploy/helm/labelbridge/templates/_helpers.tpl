@@ -46,8 +46,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if and .Values.codecServer.enabled (not .Values.encryption.secret) (not $vault) -}}
 {{- fail "codecServer.enabled: it needs encryption.secret or settings.encryption.vault." -}}
 {{- end -}}
-{{- if .Values.telemetry.enabled -}}
-{{- fail "telemetry.enabled: this version of Labelbridge exposes no metrics and no traces." -}}
+{{- $telemetry := .Values.telemetry -}}
+{{- if and (not $telemetry.enabled) $telemetry.podMonitor.enabled -}}
+{{- fail "telemetry.podMonitor: there is nothing to scrape with telemetry.enabled false." -}}
 {{- end -}}
 {{- $temporal := .Values.temporal -}}
 {{- if and $temporal.apiKey.secret $temporal.tls.clientSecret -}}
@@ -95,6 +96,23 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if .Values.encryption.secret }}
 - name: LABELBRIDGE_ENCRYPTION__KEYS_FILE
   value: /etc/labelbridge-keys/keys.json
+{{- end }}
+{{- end -}}
+
+{{- /* Metrics and health on every address of the pod, and where spans go. Takes a dict of root and component. */ -}}
+{{- define "labelbridge.telemetryEnv" -}}
+{{- $telemetry := .root.Values.telemetry -}}
+{{- if $telemetry.enabled }}
+- name: LABELBRIDGE_TELEMETRY__BIND
+  value: 0.0.0.0
+- name: LABELBRIDGE_TELEMETRY__PORT
+  value: {{ $telemetry.port | quote }}
+{{- end }}
+{{- with $telemetry.otlpEndpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+- name: OTEL_SERVICE_NAME
+  value: labelbridge-{{ $.component }}
 {{- end }}
 {{- end -}}
 
