@@ -125,6 +125,7 @@ CATALOGUE: Mapping[str, Kind] = {
         "The project's record, or another blob of the registry, was written by a newer version.",
         "Nothing was changed. Upgrade this worker (or client); until then it asks again by itself.",
         final=False,
+        exit_code=ExitCode.UNREACHABLE,
     ),
     "worker_too_old": Kind(
         "The request asks for something that the workers do not know yet.",
