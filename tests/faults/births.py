@@ -27,9 +27,11 @@ async def born(
     return made, folder
 
 
-async def unborn(stack: Stack, path: Path, kind: ProjectKind) -> tuple[SeededProject, ProjectFolder]:
+async def unborn(
+    stack: Stack, path: Path, kind: ProjectKind, name: str | None = None
+) -> tuple[SeededProject, ProjectFolder]:
     """A project that is still to be imported: its documents are in a container of its name."""
-    name = _new_name()
+    name = name or _new_name()
     folder = write_folder(path / name, kind, documents=DOCUMENTS, labelled=0)
     ref = ProjectRef(language_resource=stack.tenant.language_resource, name=name)
     categories = ENTITIES if kind is ProjectKind.ENTITIES else CLASSES

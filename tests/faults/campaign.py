@@ -15,15 +15,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labelbridge.azure.session import AzureSession
 from labelbridge.client import Labelbridge
+from labelbridge.events.stores import Stores
 from labelbridge.local.stack import WORKER_READY, Stack
-from tests.faults.campaign_life import Lived, Outcome, Scene
+from tests.faults.blob_faults import BlobFaults, figures
+from tests.faults.campaign_events import EventGrid
+from tests.faults.campaign_life import Lived
 from tests.faults.campaign_plan import MOVES, life, weather
+from tests.faults.campaign_scene import Outcome, Scene
 from tests.faults.campaign_weather import QUEUE, Crew, Weather
 from tests.faults.lives import NO_QUOTA
 from tests.faults.witness import StudioLog
@@ -53,6 +57,8 @@ class Report:
     moves: int
     outcomes: list[Outcome] = field(default_factory=list)
     struck: Counter[str] = field(default_factory=Counter)
+    blobs: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
     deaths: int = 0
     minutes: float = 0.0
 
@@ -90,8 +96,10 @@ class Report:
             "refused at once": dict(_sum(o.refused for o in self.outcomes)),
             "by hand": dict(_sum(o.meddled for o in self.outcomes)),
             "struck": dict(sorted(self.struck.items())),
+            "struck at blobs": dict(sorted(self.blobs.items())),
+            "events": dict(sorted(self.events.items())),
             "workers that died": self.deaths,
-            "writes judged": sum(o.verdicts[-1].witnessed["I1"] for o in self.outcomes if o.verdicts),
+            "writes judged": sum(one.witnessed["I1"] for o in self.outcomes for one in o.verdicts),
             "violations": sum(len(o.bad) for o in self.outcomes),
         }
 
@@ -120,6 +128,7 @@ class Order:
     moves: int
     great_every: float
     small_every: float
+    blob_rate: float
 
 
 async def campaign(order: Order, path: Path, report: Report) -> None:
@@ -131,27 +140,32 @@ async def campaign(order: Order, path: Path, report: Report) -> None:
         Yard(stack) as yard,
         stack.acting_as("operator"),
     ):
-        crew = Crew(yard)
+        note = path / "blob-faults.jsonl"
+        endpoint = stack.place.storage_endpoint.partition("{")[0]
+        crew = Crew(yard, blobs=BlobFaults(endpoint, order.blob_rate, str(order.seed), str(note)))
         await _ready(crew)
         settings = stack.settings("operator")
         temporal = settings.temporal.model_copy(update={"task_queue": QUEUE})
-        async with Labelbridge.connect(settings.model_copy(update={"temporal": temporal})) as bridge:
+        settings = settings.model_copy(update={"temporal": temporal})
+        async with Labelbridge.connect(settings) as bridge, AzureSession(settings) as session:
             await bridge.actor()
             log, ends_at = StudioLog(stack.tenant.caller("operator")), time.monotonic() + 60 * order.minutes
-            scene = Scene(stack, bridge.client, bridge, log, path, ends_at)
-            sky = Weather(stack, crew)
-            report.struck = sky.struck
-            blowing = asyncio.create_task(
-                sky.blow(weather(order.seed, great_every=order.great_every, small_every=order.small_every))
-            )
+            grid = EventGrid(bridge.client, session, settings, log, order.seed)
+            scene = Scene(stack, bridge.client, bridge, log, path, ends_at, grid=grid, blobs=note)
+            scene = replace(scene, stores=Stores.of(session, settings))
+            sky = Weather(stack, crew, scene.disturbances)
+            report.struck, report.events = sky.struck, grid.figures
+            strikes = weather(order.seed, great_every=order.great_every, small_every=order.small_every)
+            blowing = [asyncio.create_task(sky.blow(strikes)), asyncio.create_task(grid.blow())]
             try:
                 await _live(order, scene, report)
             finally:
-                blowing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await blowing
+                for one in blowing:
+                    one.cancel()
+                await asyncio.gather(*blowing, return_exceptions=True)
+                await grid.lift()
                 await sky.lift()
-                report.deaths = crew.deaths
+                report.deaths, report.blobs = crew.deaths, figures(note)
         stack.failure = None  # parts died because they were told to
 
 
@@ -218,6 +232,9 @@ def main() -> int:
     parser.add_argument("--moves", type=int, default=MOVES, help="requests of one project")
     parser.add_argument("--great-every", type=float, default=20.0, help="seconds between great faults")
     parser.add_argument("--small-every", type=float, default=1.2, help="seconds between small faults")
+    parser.add_argument(
+        "--blob-rate", type=float, default=0.02, help="share of a worker's writes to blobs that is struck"
+    )
     parser.add_argument("--directory", type=Path, help="where stack, logs and recordings are kept")
     found = vars(parser.parse_args())
     path = found.pop("directory") or Path(tempfile.mkdtemp(prefix="labelbridge-campaign-"))

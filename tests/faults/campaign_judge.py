@@ -38,6 +38,8 @@ class Meddling:
     """Numbers of the studios' lines in which a person, and not Labelbridge, opened a gate."""
     terminated: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Operation -> its kind, and when it was terminated by hand."""
+    heard: dict[str, str] = field(default_factory=dict)
+    """Operation -> the event whose look says that it started it."""
     edits: int = 0
     """Edits of the record by hand. They excuse nothing."""
 
@@ -50,7 +52,7 @@ class Meddling:
         """Read what `save` wrote."""
         found = json.loads(path.read_text())
         terminated = {one: (kind, at) for one, (kind, at) in found["terminated"].items()}
-        return cls(set(found["opened"]), terminated, found["edits"])
+        return cls(set(found["opened"]), terminated, found["heard"], found["edits"])
 
 
 def judge(recording: Recording, meddling: Meddling) -> Verdict:
@@ -200,7 +202,7 @@ def _of_labels(r: Recording, spans: list[Span]) -> list[Violation]:
 
 def _accounts(r: Recording, meddling: Meddling) -> Iterator[str]:
     accepted = {ask.operation for ask in r.asks if ask.operation}
-    accepted |= set(meddling.terminated)
+    accepted |= set(meddling.terminated) | set(meddling.heard)
     recorded = {entry.operation for entry in r.trail}
     for entry in r.trail:
         if entry.kind not in OURS and entry.operation not in accepted:

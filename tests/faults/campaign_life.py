@@ -10,22 +10,18 @@ import uuid
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from labelbridge._submit import status as ask_entity
-from labelbridge.client import Labelbridge, OperationHandle
+from labelbridge.client import OperationHandle
 from labelbridge.errors import LabelbridgeError
-from labelbridge.local.seed import make_project
-from labelbridge.local.stack import Stack
 from labelbridge.model import (
     ConnectRequest,
     DisconnectRequest,
-    JobRef,
+    ImportRequest,
     OperationResult,
     ProjectRef,
     ProjectStatus,
@@ -36,14 +32,14 @@ from labelbridge.model import (
     SyncRequest,
     TrainRequest,
 )
+from tests.faults.blob_faults import disturbances as struck_blobs
+from tests.faults.campaign_births import import_of, made, sync_on_export
 from tests.faults.campaign_judge import Meddling, judge
 from tests.faults.campaign_plan import Life, Move
+from tests.faults.campaign_scene import Outcome, Scene
 from tests.faults.campaign_witness import CampaignWitness, steadily
-from tests.faults.checker import Verdict, Violation
-from tests.faults.recording import Ask
-from tests.faults.sampler import TROUBLE
-from tests.faults.witness import StudioLog
-from tests.projects import write_folder
+from tests.faults.checker import Violation
+from tests.faults.recording import Ask, Disturbance
 
 PATIENCE = 600.0
 """Seconds until an operation is taken for stuck; with faults all the time on a busy machine."""
@@ -51,57 +47,6 @@ JUDGE_EVERY = 5
 """Moves between two quiescent points."""
 NOBODY_KNOWS = ("no_worker", "temporal_unreachable")
 """Answers after which a caller repeats the request with the same key."""
-WITNESSED = ("I1", "I2", "I3", "I4")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What all projects of a campaign share."""
-
-    stack: Stack
-    client: Client
-    bridge: Labelbridge
-    log: StudioLog
-    path: Path
-    ends_at: float = float("inf")
-    """Monotonic time at which every project stops after the move that it is at."""
-    taken: list[JobRef] = field(default_factory=list)
-    """Labeling jobs that some project has: others try to steal them."""
-
-
-@dataclass
-class Outcome:
-    """What became of one project."""
-
-    number: int
-    project: str
-    verdicts: list[Verdict] = field(default_factory=list)
-    broken: str | None = None
-    """Why it could not go on."""
-    requests: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    """Code -> requests that were turned away at once."""
-    operations: Counter[str] = field(default_factory=Counter)
-    """`kind outcome` -> operations that ended so."""
-    meddled: Counter[str] = field(default_factory=Counter)
-    jobs: set[str] = field(default_factory=set)
-
-    @property
-    def void(self) -> set[str]:
-        """Invariants of which nothing was witnessed up to the end, and looks that a verdict lacked."""
-        if not self.verdicts:
-            return set(WITNESSED)
-        return self.verdicts[-1].void(*WITNESSED).union(*(one.void("I1") for one in self.verdicts))
-
-    @property
-    def bad(self) -> list[str]:
-        """Everything that must not be."""
-        found = dict.fromkeys(str(one) for verdict in self.verdicts for one in verdict.violations)
-        return [
-            *found,
-            *(f"void: {one}" for one in sorted(self.void)),
-            *([self.broken] if self.broken else []),
-        ]
 
 
 class Lived:
@@ -114,6 +59,9 @@ class Lived:
         self._models = 0
         self._burst = 0
         self._twins: list[tuple[str, str]] = []
+        self._source: ImportRequest | None = None
+        self._heard: list[Disturbance] = []
+        """Events: each may have a sync of its own beside those of people."""
         self.witness: CampaignWitness
         self.outcome = Outcome(plan.number, "")
 
@@ -125,7 +73,7 @@ class Lived:
             for place, move in enumerate(self._plan.moves, 1):
                 if time.monotonic() > self._scene.ends_at and place > 1:
                     break
-                await self._carry_out(move)
+                await (self._import if move.what == "import" else self._carry_out)(move)
                 judged = place % JUDGE_EVERY == 0
                 if judged:
                     await self._judge()
@@ -140,20 +88,16 @@ class Lived:
         return self.outcome
 
     async def _begin(self) -> None:
-        """A project that exists and is labelled; a fault that strikes its making costs only its name."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            name = f"c{self._plan.number:04}{uuid.uuid4().hex[:8]}"
-            folder = write_folder(self._scene.path / name, self._plan.kind, documents=10, labelled=6)
-            try:
-                project = await asyncio.to_thread(make_project, self._scene.stack.tenant, folder, name=name)
-                break
-            except TROUBLE:
-                if time.monotonic() > deadline:
-                    raise
+        """A project that exists and is labelled, or one that is to be imported."""
+        project, folder = await made(self._scene, self._plan)
         self.witness = CampaignWitness(self._scene.stack, self._scene.log, project, folder, self._scene.path)
-        self.outcome.project = name
-        await self.witness.begin_work()
+        self.outcome.project = project.ref.name
+        if self._plan.auto_sync and self._scene.stores:
+            await sync_on_export(self._scene, self._ref)
+        if self._plan.imported:
+            self._source = await import_of(self._scene, project, folder, self.witness.job)
+        else:
+            await self.witness.begin_work()
         self.witness.watch()
 
     async def _end(self) -> None:
@@ -172,9 +116,20 @@ class Lived:
 
     # Moves.
 
+    async def _import(self, move: Move) -> None:
+        """Until the project is there: the first try may be stopped, and others ask for the same at once."""
+        deadline = time.monotonic() + PATIENCE
+        while not await steadily(self.witness.exists):
+            if time.monotonic() > deadline:
+                raise TimeoutError("I3: the project cannot be imported")
+            await self._carry_out(move)
+            move = replace(move, stop=None, beside=())
+            await self._rest()
+        await self.witness.begin_work()
+
     async def _carry_out(self, move: Move) -> None:
         stands = await self._rest()
-        if not stands.connected and move.what not in ("connect", "train"):
+        if not stands.connected and move.what not in ("connect", "train", "import"):
             move = replace(move, what="connect", callers=1)
         elif stands.connected and move.what == "connect":
             move = replace(move, what="sync")
@@ -200,6 +155,9 @@ class Lived:
 
     def _request(self, move: Move, stands: ProjectStatus) -> Request:
         match move.what:
+            case "import":
+                assert self._source is not None
+                return self._source
             case "connect":
                 return ConnectRequest(job=self.witness.job, instructions="Mark what is named.")
             case "switch":
@@ -221,6 +179,8 @@ class Lived:
         await asyncio.sleep(after)
         taken = self._scene.taken[-1] if self._scene.taken else self.witness.job
         match what:
+            case "import" if self._source is not None:
+                await self._ask(self._source)
             case "twice":
                 await self._ask(request, key=key, again=True)
             case "same":
@@ -310,6 +270,8 @@ class Lived:
         await asyncio.sleep(move.meddle_after)
         if move.meddle == "resume":
             done = await steadily(self.witness.resume_job)
+        elif move.meddle == "export":
+            done = await steadily(self.witness.export_job)
         else:
             done = await steadily(lambda: self.witness.meddle_with_record(unlock=move.meddle == "unlock"))
             self._meddling.edits += done
@@ -322,7 +284,7 @@ class Lived:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             seen = await ask_entity(self._scene.client, self._ref)
-            if seen is None and not self.witness.asks:
+            if seen is None and (not self.witness.asks or not await steadily(self.witness.exists)):
                 return ProjectStatus(project=self._ref, known=True)
             if seen is not None and seen.running is None and not seen.queued:
                 return seen
@@ -333,8 +295,11 @@ class Lived:
         """The checker's verdict while nobody labels and nothing runs."""
         if final:
             await self._rest()
+            await self._hear()
             await self._reconcile()
         await self.witness.end_work()
+        self.witness.disturbances = [*self._scene.disturbances, *struck_blobs(self._scene.blobs)]
+        self.witness.disturbances += self._heard
         recording = await steadily(self.witness.recording)
         self._meddling.opened = self.witness.opened_by_people()
         verdict = await asyncio.to_thread(judge, recording, self._meddling)
@@ -350,6 +315,23 @@ class Lived:
             recording.save(place)
             self._meddling.save(place.with_suffix(".meddling.json"))
         await self.witness.begin_work()
+
+    async def _hear(self) -> None:
+        """Wait for what Event Grid tells of this project, and for what that starts."""
+        grid, jobs, told = self._scene.grid, [job.resource_id for job in self.witness.jobs], -1
+        while grid is not None:
+            found = await grid.settled(self._ref, jobs)
+            await self._rest()
+            if len(found) == told:
+                break
+            told = len(found)
+            for one in found:
+                result = one.outcomes[self._ref.key]
+                if result.outcome == "started" and result.operation_id:
+                    self._meddling.heard[result.operation_id] = one.heard.id
+                if one.lost(self._ref, self._scene.stack.tenant.principals["worker"].object_id):
+                    self.outcome.lost.add(one.heard.id)
+            self._heard = [Disturbance(one.began, one.ended or time.time(), 1) for one in found]
 
     async def _reconcile(self) -> None:
         """What a schedule does every few minutes is done now, if somebody meddled."""

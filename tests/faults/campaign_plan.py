@@ -21,7 +21,7 @@ class Move:
     """One request, who else asks at once, and what is done to the operation."""
 
     what: str
-    """`connect`, `switch` (to the other studio), `sync`, `merge` (a merging sync), `burst` (several syncs
+    """`import`, `connect`, `switch` (to the other studio), `sync`, `merge` (a merging sync), `burst` (several syncs
     at once), `train`, `disconnect`."""
     callers: int = 1
     beside: tuple[tuple[str, float], ...] = ()
@@ -30,7 +30,8 @@ class Move:
     """`cancel` or `terminate`."""
     stop_after: float = 0.0
     meddle: str | None = None
-    """What a person does past Labelbridge meanwhile: `resume` (the job), `touch` or `unlock` (the record)."""
+    """What a person does past Labelbridge meanwhile: `resume` (the job), `touch` or `unlock` (the record),
+    `export` (the job's labels, of which Event Grid tells)."""
     meddle_after: float = 0.0
     discard: bool = False
     """Disconnect: Azure ML's labels are not wanted."""
@@ -43,22 +44,29 @@ class Life:
     number: int
     kind: ProjectKind
     moves: tuple[Move, ...]
+    imported: bool = False
+    """It begins as documents and a file of labels, and the first move imports it; else it exists."""
+    auto_sync: bool = False
+    """Its policy is `on_export`."""
 
 
 _WHAT = {"switch": 5, "sync": 3, "merge": 1, "burst": 2, "train": 2, "disconnect": 1}
-_BESIDE = ("same", "other", "connect", "steal", "undecided", "sync", "twice", "gone")
+_BESIDE = ("import", "same", "other", "connect", "steal", "undecided", "sync", "twice", "gone")
 
 
 def life(seed: int, number: int, moves: int = MOVES) -> Life:
     """The plan of one project."""
     dice = random.Random(f"{seed}/project/{number}")
     kind = KINDS[number % len(KINDS)]
-    found = [_move("connect", dice)]
+    # One project of three each, beside each other, so that a short campaign of three has both.
+    imported, auto_sync = number % 3 == 1, number % 3 != 1
+    found = [_move("import", dice)] if imported else []
+    found.append(_move("connect", dice))
     for what in dice.choices(tuple(_WHAT), tuple(_WHAT.values()), k=moves):
         found.append(_move(what, dice))
         if what == "disconnect":
             found.append(_move("connect", dice))
-    return Life(number, kind, (*found, _move("disconnect", dice)))
+    return Life(number, kind, (*found, _move("disconnect", dice)), imported, auto_sync)
 
 
 def _move(what: str, dice: random.Random) -> Move:
@@ -68,8 +76,12 @@ def _move(what: str, dice: random.Random) -> Move:
     )
     stop = dice.choices((None, "cancel", "terminate"), (84, 10, 6))[0]
     # A resumed job is meant for the middle of a move; the rest of the time it would be drift only.
-    meddles = (None, "resume", "touch", "unlock") if what in ("switch", "disconnect") else (None, "touch")
-    meddle = dice.choices(meddles, (82, 10, 4, 4)[: len(meddles)])[0]
+    meddles: tuple[str | None, ...] = (None, "export", "touch", "resume", "unlock")
+    if what not in ("switch", "disconnect"):
+        meddles = meddles[:3]
+    if what == "import":  # there is neither record nor job
+        meddles = (None,)
+    meddle = dice.choices(meddles, (64, 18, 4, 10, 4)[: len(meddles)])[0]
     return Move(
         what=what,
         callers=dice.randint(2, 8) if what == "burst" else 1,

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from urllib3.exceptions import HTTPError
@@ -19,7 +20,9 @@ from labelbridge.local.api import Caller, CallError
 from labelbridge.local.processes import ChildError
 from labelbridge.local.seed import ADMIN, GROUP, grant, revoke
 from labelbridge.local.stack import Stack
+from tests.faults.blob_faults import BlobFaults
 from tests.faults.campaign_plan import Strike
+from tests.faults.recording import Disturbance
 from tests.faults.yard import Hand, Yard
 
 QUEUE = "campaign"
@@ -27,6 +30,8 @@ CREW = 3
 """Workers at once."""
 ROLES = ("Cognitive Services Language Owner", "AzureML Data Scientist")
 """What is taken from the worker and given back."""
+AGAIN = 6
+"""How many exports a service or a role that is away for seconds can have repeated: attempts in that time."""
 LOOK = 0.2
 PATIENCE = 120.0
 
@@ -34,24 +39,34 @@ PATIENCE = 120.0
 class Crew:
     """The workers: whoever dies is replaced."""
 
-    def __init__(self, yard: Yard, size: int = CREW) -> None:
+    def __init__(self, yard: Yard, size: int = CREW, blobs: BlobFaults | None = None) -> None:
         self._yard = yard
-        self.hands: list[Hand] = [yard.hire(QUEUE) for _ in range(size)]
+        self._blobs = blobs
+        self._hired = 0
+        self.hands: list[Hand] = [self._hire() for _ in range(size)]
         self.deaths = 0
+
+    def _hire(self) -> Hand:
+        """The next worker; each has dice of its own."""
+        self._hired += 1
+        blobs = replace(self._blobs, seed=f"{self._blobs.seed}/{self._hired}") if self._blobs else None
+        return self._yard.hire(QUEUE, blobs=blobs)
 
     def keep(self) -> None:
         """Replace the dead."""
         for place, hand in enumerate(self.hands):
             if not hand.alive:
                 self.deaths += 1
-                self.hands[place] = self._yard.hire(QUEUE)
+                self.hands[place] = self._hire()
 
 
 class Weather:
     """Strikes until it is cancelled; every fault is lifted by the time `lift` returns."""
 
-    def __init__(self, stack: Stack, crew: Crew) -> None:
+    def __init__(self, stack: Stack, crew: Crew, disturbances: list[Disturbance]) -> None:
+        """What may have a request repeated is noted in `disturbances`, from when it begins."""
         self._stack = stack
+        self._disturbances = disturbances
         self._crew = crew
         self._nobody = Caller(stack.place, None)
         self._services = asyncio.Lock()
@@ -76,6 +91,15 @@ class Weather:
         self._crew.keep()
 
     async def _strike(self, strike: Strike) -> None:
+        times = int(dict(strike.fields).get("times", AGAIN))
+        place, began = len(self._disturbances), time.time()
+        self._disturbances.append(Disturbance(began, float("inf"), times))
+        try:
+            await self._let_strike(strike)
+        finally:
+            self._disturbances[place] = Disturbance(began, time.time(), times)
+
+    async def _let_strike(self, strike: Strike) -> None:
         match strike.sort:
             case "kill worker":
                 self._hand(strike).kill()

@@ -19,6 +19,7 @@ from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
 from labelbridge.local.seed import ADMIN, RECORDS_ACCOUNT, SeededProject
 from labelbridge.local.stack import Stack
+from labelbridge.local.studios import is_open
 from labelbridge.model import JobRef, Studio, arm_name
 from tests.faults.recording import Claim
 from tests.faults.sampler import TROUBLE, Pace
@@ -87,12 +88,23 @@ class CampaignWitness(Witness):
         found = {f"{account}/{self.project.ref.name}".casefold(): Studio.LANGUAGE}
         return found | {job.resource_id.casefold(): Studio.AZUREML for job in self.jobs}
 
+    def exists(self) -> bool:
+        """True if Language has the project."""
+        return is_open(self.evidence.studios[Studio.LANGUAGE]) is not None
+
     # People who meddle.
 
     def resume_job(self) -> bool:
         """Somebody resumes the labeling job in the portal; False if Azure refused."""
         url = f"{self.job.resource_id}/resume"
         reply = self._stack.tenant.caller(ADMIN).arm("POST", url, version=LABELING_VERSION, expect=None)
+        return reply.status < 300
+
+    def export_job(self) -> bool:
+        """Somebody exports the labels in the portal, for themselves; False if Azure refused."""
+        url = f"{self.job.resource_id}/exportLabels"
+        admin = self._stack.tenant.caller(ADMIN)
+        reply = admin.arm("POST", url, {"format": "Dataset"}, version=LABELING_VERSION, expect=None)
         return reply.status < 300
 
     def meddle_with_record(self, *, unlock: bool) -> bool:

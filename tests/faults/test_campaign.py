@@ -12,7 +12,7 @@ from tests.faults.campaign_plan import LATE, life, weather
 from tests.faults.legal import Ideal, story
 from tests.faults.recording import AZUREML, Ask, Line, Recording, Write
 
-SEED = 20
+SEED = 37
 OVERALL = {
     "kill worker",
     "pause worker",
@@ -105,6 +105,24 @@ def test_an_operation_that_nobody_was_told_of_is_a_violation() -> None:
     assert "I3" in judge(replace(recording, asks=tuple(told)), Meddling()).violated
 
 
+def test_what_an_events_look_says_that_it_started_is_accepted_and_must_leave_an_entry() -> None:
+    recording = story()
+    sync = next(entry for entry in recording.trail if entry.kind == "sync")
+    asked = [ask for ask in recording.asks if ask.operation != sync.operation]
+    by_event = replace(recording, asks=tuple(asked))
+    assert judge(by_event, Meddling(heard={sync.operation: "event-1"})).violations == []
+    assert "I3" in judge(by_event, Meddling(heard={"99-sync": "event-1"})).violated
+
+
+def test_every_third_project_is_imported_and_the_others_are_synced_by_exports() -> None:
+    lives = [life(SEED, number) for number in range(3)]
+    assert [one.imported for one in lives] == [False, True, False]
+    assert [one.auto_sync for one in lives] == [True, False, True]
+    assert lives[1].moves[0].what == "import"
+    meddles = {move.meddle for number in range(40) for move in life(SEED, number).moves}
+    assert meddles == {None, "export", "touch", "resume", "unlock"}
+
+
 def test_an_accepted_request_that_left_no_entry_is_a_violation_unless_it_was_terminated_by_hand() -> None:
     recording = story()
     end = recording.trail[-1].ended_at
@@ -117,6 +135,7 @@ def test_an_accepted_request_that_left_no_entry_is_a_violation_unless_it_was_ter
 def test_meddling_and_recording_can_be_saved_and_judged_again(tmp_path: Path) -> None:
     recording, meddling = _opened_by_hand(Ideal(), shut=False)
     meddling.terminated["7-sync"] = ("sync", 1.5)
+    meddling.heard["8-sync"] = "event-1"
     recording.save(tmp_path / "recording.json")
     meddling.save(tmp_path / "meddling.json")
     again = judge(Recording.load(tmp_path / "recording.json"), Meddling.load(tmp_path / "meddling.json"))
@@ -125,12 +144,21 @@ def test_meddling_and_recording_can_be_saved_and_judged_again(tmp_path: Path) ->
 
 @pytest.mark.timeout(900)
 def test_a_short_campaign_holds(tmp_path: Path) -> None:
-    """Connect, one move and disconnect of a project, under faults all the time."""
+    """Connect, one move and disconnect of three projects side by side, one of them imported first."""
     order = Order(
-        seed=SEED, operations=2, minutes=3, width=1, project=None, moves=1, great_every=40, small_every=6
+        seed=SEED,
+        operations=1,  # nobody begins a second project
+        minutes=3,
+        width=3,
+        project=None,
+        moves=1,
+        great_every=40,
+        small_every=6,
+        blob_rate=0.05,
     )
     report = run(order, tmp_path)
     assert report.bad == []
-    assert report.outcomes
-    assert report.operations >= 2
+    assert len(report.outcomes) == 3
+    assert report.operations >= 4
     assert report.struck, "a campaign without faults proves nothing"
+    assert report.events["events"], "Event Grid told of nothing"

@@ -5,8 +5,8 @@ workers. Nothing in the product knows this module; what it changes, it changes i
 forked. One process imports everything once and forks a real worker process for each line that it reads.
 
 An order is a line of JSON: `environment` (all variables of the worker), `log` (file), and optionally
-`strike` (fields of `Strike`), `without` (names of `PROTECTIONS`), `cache` (workflows kept in memory) and
-`pace` (seconds by which each activity is held up).
+`strike` (fields of `Strike`), `without` (names of `PROTECTIONS`), `cache` (workflows kept in memory),
+`pace` (seconds by which each activity is held up) and `blobs` (fields of `BlobFaults`).
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 import workers.main
 from labelbridge.azure import transport
 from labelbridge.settings import Settings
+from tests.faults import blob_faults
 from tests.faults.protections import PROTECTIONS, swap
 from workers.versioning import PASSTHROUGH
 
@@ -170,6 +171,8 @@ def _arm(order: dict[str, Any]) -> None:
         options["max_cached_workflows"] = order["cache"]
     for name in order.get("without", ()):
         PROTECTIONS[name]()
+    if order.get("blobs"):
+        blob_faults.install(blob_faults.BlobFaults(**order["blobs"]))
     if strike and strike.mode == "middle":  # after the protections: a freeze stands before what they left
         _kill_after_the_first_answer()
     elif strike and strike.mode.startswith("frozen"):

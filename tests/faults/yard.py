@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from labelbridge.local import _exec
 from labelbridge.local.stack import Stack
+from tests.faults.blob_faults import BlobFaults
 from tests.faults.worker import STRUCK, Strike
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +113,7 @@ class Yard:
         cache: int | None = None,
         pace: float = 0.0,
         environment: Mapping[str, str] | None = None,
+        blobs: BlobFaults | None = None,
     ) -> Hand:
         """Start a worker; returns before it polls.
 
@@ -122,6 +124,7 @@ class Yard:
             cache: workflows that it keeps in memory; with 0 every workflow task replays.
             pace: seconds by which it holds up each activity.
             environment: added to the stack's.
+            blobs: what strikes its requests to blobs.
         """
         own = {"LABELBRIDGE_TEMPORAL__TASK_QUEUE": queue, "LABELBRIDGE_TEMPORAL__STICKY_TIMEOUT": STICKY}
         own |= {"LABELBRIDGE_LOG_FORMAT": "json", **(environment or {})}
@@ -135,6 +138,7 @@ class Yard:
             }
             order |= {"without": list(without), "cache": cache, "pace": pace}
             order |= {"strike": asdict(strike) if strike else None}
+            order |= {"blobs": asdict(blobs) if blobs else None}
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.write(json.dumps(order) + "\n")
