@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
 from labelbridge.local.seed import SeededProject, make_project
@@ -53,8 +54,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
     for item in items:
         if not item.nodeid.endswith(item.name):
-            # schemathesis gives all routes one id, and xdist would run one of them for all.
-            item._nodeid = f"{item.nodeid.rpartition('::')[0]}::{item.name}"
+            # schemathesis gives all routes one id, and xdist would run one of them for all. pytest has no
+            # public way to mend that.
+            item._id = NodeId.parse(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
         definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest's own name
         scopes = {found[-1].scope for found in definitions.values()}
         if "package" in scopes:
