@@ -92,9 +92,9 @@ def _plan(state: State, ask: Ask) -> tuple[PlanStep, ...]:
 def _request(ask: Ask) -> Request:
     """Any request of this sort."""
     fields = {
-        "source": {"account": "a", "container": "ccc", "name": "n"},
-        "account": "aaa",
-        "container": "ccc",
+        "source": {"account": "storage1", "container": "labelbridge", "name": "uploads/f.jsonl"},
+        "account": "storage1",
+        "container": "letters",
         "project_kind": "CustomEntityRecognition",
         "language": "en-us",
     }
