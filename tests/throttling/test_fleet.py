@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -58,7 +58,9 @@ async def train_watched(bridge: Labelbridge, ref: ProjectRef) -> bool:
     return seen
 
 
-async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of_429(fleet: Fleet) -> None:
+async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of_429(
+    fleet: Fleet, record_property: Callable[[str, object], None]
+) -> None:
     fleet.forget()
     greedy, watched, *others = fleet.projects
     async with fleet.bridge() as bridge:
@@ -76,12 +78,14 @@ async def test_thirty_projects_at_once_are_all_served_in_turn_without_a_storm_of
     asked = fleet.asked()
     # No storm.
     refused = [one for one in asked if one.status == 429]
+    record_property("refused", f"{len(refused)} of {len(asked)}")
     assert len(refused) <= len(asked) / 10
     assert most_in_a_minute([one for one in asked if one.status != 429], "post") <= QUOTAS["post_per_minute"]
     # Nobody starved: nobody waited for the first or for the last turn out of proportion.
     begun = [one for one in asked if one.begins]
     for place in (0, -1):
         waits = [waited(asked, begun, ref, place) for ref in (watched, *others)]
+        record_property("longest and median wait", (max(waits), statistics.median(waits)))
         assert max(waits) <= 3 * statistics.median(waits)
     # The greedy one got its share, not more: it stands in line anew each time.
     last = max(place for place, one in enumerate(begun) if one.project != greedy.name)
@@ -107,7 +111,9 @@ async def test_no_worker_sends_anything_of_a_sort_before_its_retry_after_has_end
     assert early(asked) == []
 
 
-async def test_without_turns_and_turnstiles_the_same_thirty_make_a_storm(fleet: Fleet) -> None:
+async def test_without_turns_and_turnstiles_the_same_thirty_make_a_storm(
+    fleet: Fleet, record_property: Callable[[str, object], None]
+) -> None:
     fleet.forget()
     async with fleet.bridge() as bridge:
         await bridge.actor()
@@ -116,6 +122,7 @@ async def test_without_turns_and_turnstiles_the_same_thirty_make_a_storm(fleet: 
             assert await asyncio.gather(*starts)
             asked = await until(fleet.asked, lambda found: len(found) > 500)
     refused = [one for one in asked if one.status == 429]
+    record_property("refused", f"{len(refused)} of {len(asked)}")
     assert len(refused) > len(asked) / 10
     assert early(asked) != []
 
