@@ -52,8 +52,9 @@ _BUSY = frozenset({RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.UNAVAILABLE, 
 _MOST_REFUSALS = 10
 """Refusals by an operation that has ended, before the caller is told of one: the entity learns of an end
 within seconds, but a refusal that it remembers (of a request that was left as a signal) stays."""
-_CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow"})
-"""The entity continues as new or ends: the next run answers."""
+_CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow", "UnprocessedUpdate"})
+"""The entity continues as new or ends: the next run answers. The last one the server says of an Update that
+came to a run which ended before it was looked at."""
 
 
 def noun(model: type[N], /, **fields: object) -> N:

@@ -43,7 +43,7 @@ LONGEST_FIRST = (
 """Rooms whose tests mostly wait for the protocol's own timers: begun first, so that none is waited for alone."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Order tests for several processes; those that share a fixture of their file stay in one of them."""
     root = Path(__file__).parent
 
@@ -53,16 +53,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=place)
     for item in items:
-        if not item.nodeid.endswith(item.name):
-            # schemathesis gives all routes one id, and xdist would run one of them for all. pytest has no
-            # public way to mend that.
-            item._id = NodeId.parse(f"{item.nodeid.rpartition('::')[0]}::{item.name}")
-        definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest's own name
-        scopes = {found[-1].scope for found in definitions.values()}
-        if "package" in scopes:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))
-        elif "module" in scopes:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        name = item.nodeid
+        if not name.endswith(item.name):
+            # schemathesis gives all routes one id, and xdist would run one of them for all.
+            name = f"{name.rpartition('::')[0]}::{item.name}"
+        if config.getoption("loadgroup", default=False) and (group := _group(item)):
+            name = f"{name}@{group}"
+        # xdist writes its groups to an attribute that pytest 9.2 reads no more, and there is no public one.
+        item._id = NodeId.parse(name)
+
+
+def _group(item: pytest.Item) -> str | None:
+    """The tests that must share a process with this one, so that a dear fixture is made once."""
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest's own name
+    scopes = {found[-1].scope for found in definitions.values()}
+    if "package" in scopes:
+        return str(item.path.parent.relative_to(item.config.rootpath))
+    if "module" in scopes:
+        return str(item.path.relative_to(item.config.rootpath))
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ import pytest
 
 from labelbridge.model import ProjectKind
 from tests.faults.coverage import covered
-from tests.faults.crash_points import live
+from tests.faults.crash_points import live, strike_all
 from tests.faults.lives import Setting
 from tests.faults.points import Point
-from tests.faults.report import Report
+from tests.faults.report import Report, point_of
 
 SEED = int(os.environ.get("LABELBRIDGE_TESTS_SEED", "1"))
 ZOMBIE = Point("to azureml", "labelbridge.switch", "set_gate", 2, "frozen late")
@@ -45,5 +45,8 @@ async def test_whatever_dies_freezes_or_is_stopped_every_invariant_holds(setting
         live(setting, report, ("connect undone early",), {}, kinds[0]),
         live(setting, report, ("connect", "to azureml terminated late"), {}, kinds[1]),
     )
+    for _ in range(2):  # as `make crashes` does: a run may happen not to take the way to its point
+        if missed := [Point.parse(point_of(run)) for run in report.missed]:
+            await strike_all(setting, report, missed, len(missed))
     assert not report.bad, "\n".join(report.bad)
-    assert len(report.struck) == 3, report.summary()
+    assert len({point_of(run) for run in report.struck}) == 3, report.summary()

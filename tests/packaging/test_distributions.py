@@ -150,7 +150,8 @@ def test_a_command_without_its_extra_says_what_to_install(base: Room, command: s
 
 def test_without_extras_only_what_they_are_for_cannot_be_imported(base: Room) -> None:
     lacking = base.python_says(IMPORT_ALL).split()
-    ours = ("activities", "workers", "labelbridge.codec_server", "labelbridge.console", "labelbridge.local")
+    parts = ("codec_server", "console", "local", "telemetry")
+    ours = ("activities", "workers", *(f"labelbridge.{part}" for part in parts))
     assert {name for name in lacking if not name.startswith(ours)} == {
         "labelbridge.azure.assignments",
         "labelbridge.azure.event_grid",

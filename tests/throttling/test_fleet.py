@@ -19,7 +19,10 @@ from tests.throttling.fleet import MINUTE, QUOTAS, THROTTLE, UNTHROTTLED, Asked,
 PATIENCE = 150.0
 ON_ITS_WAY = 1.0
 """Seconds after a 429 in which a request may arrive that was let through before it."""
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.long,
+]  # the margins of thirty projects at once need the machine
 
 
 @pytest.fixture(scope="module")
