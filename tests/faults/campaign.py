@@ -29,7 +29,7 @@ from tests.faults.campaign_life import Lived
 from tests.faults.campaign_plan import MOVES, life, weather
 from tests.faults.campaign_scene import Outcome, Scene
 from tests.faults.campaign_weather import QUEUE, Crew, Weather
-from tests.faults.lives import NO_QUOTA
+from tests.faults.margins import NO_QUOTA
 from tests.faults.witness import StudioLog
 from tests.faults.yard import Yard
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from labelbridge.local.stack import Stack
-from tests.faults.lives import BRISK, LATE_GATES, Setting
+from tests.faults.lives import Setting
+from tests.faults.margins import BRISK, LATE_GATES
 from tests.faults.yard import Yard
 
 

@@ -30,7 +30,8 @@ from labelbridge.model import ProjectKind
 from labelbridge.plans import Step
 from tests.faults import coverage
 from tests.faults.interruptions import all_interruptions, interrupt
-from tests.faults.lives import BRISK, LATE_GATES, Life, Setting
+from tests.faults.lives import Life, Setting
+from tests.faults.margins import BRISK, LATE_GATES
 from tests.faults.points import Point, points_of
 from tests.faults.report import COMMAND, Report, point_of, say
 from tests.faults.scenarios import PROOFS

@@ -21,7 +21,8 @@ from temporalio.client import WorkflowHistory
 from labelbridge import names
 from labelbridge.local.stack import Stack
 from labelbridge.model.steps import EntityState
-from tests.faults.lives import NO_QUOTA, Setting
+from tests.faults.lives import Setting
+from tests.faults.margins import NO_QUOTA
 from tests.faults.stages import IN_PARTS
 from tests.faults.yard import Yard
 from tests.replay import beside

@@ -149,10 +149,10 @@ def choices(annotation: Any) -> Iterator[Any]:
 def test_what_names_a_machine_is_taken_out_of_a_history_and_nothing_else() -> None:
     said = {
         "location": "https://127.0.0.1:4711/jobs/1",
-        "id": "/subscriptions/s/work/home",
+        "id": "/subscriptions/s/tmp/x",
         "why": "/tmp/x/y",
     }
-    clean = {"location": "https://azure.invalid/jobs/1", "id": "/subscriptions/s/work/home", "why": "PATH"}
+    clean = {"location": "https://azure.invalid/jobs/1", "id": "/subscriptions/s/tmp/x", "why": "PATH"}
     history = {
         "identity": "4711@laptop",
         "failure": {"message": "no answer from 127.0.0.1:4711", "stackTrace": f"File /{'home'}/ann/x.py"},
