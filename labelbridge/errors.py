@@ -215,6 +215,12 @@ CATALOGUE: Mapping[str, Kind] = {
         final=False,
         exit_code=ExitCode.UNREACHABLE,
     ),
+    "search_attributes_missing": Kind(
+        "Temporal's namespace lacks search attributes without which no project's entity can run.",
+        "Have an administrator add each, as Keyword: `temporal operator search-attribute create --namespace "
+        "NAMESPACE --type Keyword --name NAME`.",
+        exit_code=ExitCode.USAGE,
+    ),
     "registry_unreachable": Kind(
         "The record store cannot be reached.",
         "Check LABELBRIDGE_REGISTRY__ACCOUNT and the identity's blob role.",

@@ -104,7 +104,7 @@ async def run_worker(
 
     Raises:
         LabelbridgeError: `temporal_unreachable`, `registry_unreachable`, `settings_invalid`,
-            `encryption_keys_unavailable`.
+            `encryption_keys_unavailable`, `search_attributes_missing`.
         Exception: what ended the worker, if it failed for good.
     """
     shown = shown or Telemetry(settings.telemetry)

@@ -89,29 +89,40 @@ async def connect_temporal(settings: Settings) -> Client:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Add our search attributes to the namespace if they are missing; only warn where that is forbidden.
+    """Add our search attributes to the namespace if they are missing.
 
-    Temporal Cloud and locked-down clusters let only an administrator add them; then lists by state
-    are incomplete, and everything else works.
+    Temporal Cloud and locked-down clusters let only an administrator add them. An entity cannot go on in a
+    namespace that lacks one: the server fails its workflow task for as long as it does. So a worker that sees
+    one missing and may not add it takes no work; one that may not even look only warns.
+
+    Raises:
+        LabelbridgeError: `search_attributes_missing` names them.
     """
     try:
         listed = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
         )
-        missing = [name for name in SEARCH_ATTRIBUTES if name not in listed.custom_attributes]
-        if not missing:
-            return
+    except RPCError as error:
+        log.warning("search_attributes_not_known", names=SEARCH_ATTRIBUTES, reason=error.message)
+        return
+    missing = [name for name in SEARCH_ATTRIBUTES if name not in listed.custom_attributes]
+    if not missing:
+        return
+    try:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace=client.namespace,
                 search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
             )
         )
-        log.info("search_attributes_added", names=missing)
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:  # another worker was faster
             return
-        log.warning("search_attributes_not_added", names=SEARCH_ATTRIBUTES, reason=error.message)
+        raise LabelbridgeError(
+            "search_attributes_missing",
+            f"Namespace {client.namespace} lacks {', '.join(missing)}, and they could not be added: {error.message}",
+        ) from error
+    log.info("search_attributes_added", names=missing)
 
 
 async def open_registry(session: AzureSession, settings: Settings) -> Registry:

@@ -1,4 +1,4 @@
-"""A worker says what it cannot reach and ends; what a namespace lacks it adds or warns about."""
+"""A worker says what it cannot reach and ends; what a namespace lacks it adds or names."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from labelbridge.errors import ExitCode, LabelbridgeError
 from labelbridge.local import processes
@@ -56,13 +57,30 @@ async def test_missing_search_attributes_are_added_once(temporal: TemporalServer
     assert set(SEARCH_ATTRIBUTES) <= set(listed.custom_attributes)
 
 
-async def test_a_namespace_that_forbids_search_attributes_only_warns(temporal: TemporalServer) -> None:
+async def test_who_may_not_look_at_the_search_attributes_only_warns(temporal: TemporalServer) -> None:
     client = await Client.connect(temporal.address, namespace="nowhere")
     with capture_logs() as lines:
         await register_search_attributes(client)
     assert [(line["event"], line["log_level"]) for line in lines] == [
-        ("search_attributes_not_added", "warning")
+        ("search_attributes_not_known", "warning")
     ]
+
+
+async def test_a_worker_refuses_a_namespace_that_lacks_one_which_it_may_not_add(
+    temporal: TemporalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The dev server lets everybody add them, so the refusal is a stand-in.
+    async def forbidden(*_: object, **__: object) -> None:
+        raise RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    client = await connect_temporal(settings_for(temporal.address))
+    monkeypatch.setattr("workers.startup.SEARCH_ATTRIBUTES", ("LabelbridgeOfALaterVersion",))
+    monkeypatch.setattr(client.operator_service, "add_search_attributes", forbidden)
+    with pytest.raises(LabelbridgeError) as refused:
+        await register_search_attributes(client)
+    assert refused.value.code == "search_attributes_missing"
+    assert "LabelbridgeOfALaterVersion" in refused.value.message
+    assert "temporal operator search-attribute create" in refused.value.remedy
 
 
 def worker(**environment: str) -> subprocess.CompletedProcess[str]:
