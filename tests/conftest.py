@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from labelbridge.local.seed import SeededProject, make_project
 from labelbridge.local.stack import Stack
+from labelbridge.local.temporal import TemporalServer
 from labelbridge.model import ProjectKind
 from tests.projects import write_folder
 
@@ -79,6 +80,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Azurite, the local Azure, Temporal (tuned) and one worker. Who kills a part restarts it."""
     with Stack(tmp_path_factory.mktemp("stack"), tuned=True, variables=_variables()) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    """A Temporal server without the stack; who needs it empty makes a namespace."""
+    server = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def _variables() -> dict[str, str]:

@@ -24,6 +24,16 @@ class LanguageAccount(Model):
     storage_accounts: tuple[str, ...]
 
 
+def client_options(settings: AzureSettings, transport: Transport) -> dict[str, Any]:
+    """How every official client of Resource Manager is made: this cloud, this transport, no retries."""
+    return {
+        "base_url": settings.arm_endpoint,
+        "credential_scopes": [f"{settings.arm_audience}/.default"],
+        "transport": transport,
+        "retry_total": 0,
+    }
+
+
 class Arm:
     """Reads from Resource Manager; one instance per session."""
 
@@ -32,12 +42,7 @@ class Arm:
     ) -> None:
         """`transport` is shared and never closed here."""
         self._credential = credential
-        self._options: dict[str, Any] = {
-            "base_url": settings.arm_endpoint,
-            "credential_scopes": [f"{settings.arm_audience}/.default"],
-            "transport": transport,
-            "retry_total": 0,
-        }
+        self._options = client_options(settings, transport)
         self._cognitive: dict[str, CognitiveServicesManagementClient] = {}
 
     async def language_account(self, resource_id: str) -> LanguageAccount | None:

@@ -4,15 +4,13 @@ Prevents a role that is inherited (from the account, the resource group, the sub
 being reported as missing. Only workers look at roles, so only the extra `worker` brings this module's client.
 """
 
-from typing import Any
-
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.authorization.aio import AuthorizationManagementClient
 
-from labelbridge.azure.arm import subscription_of
+from labelbridge.azure.arm import client_options, subscription_of
 from labelbridge.azure.errors import azure_errors
-from labelbridge.azure.transport import DeadlineTransport
+from labelbridge.azure.observed import Transport
 from labelbridge.model import Model
 from labelbridge.settings import AzureSettings
 
@@ -31,16 +29,11 @@ class Assignments:
     """Reads role assignments; one instance per session."""
 
     def __init__(
-        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: DeadlineTransport
+        self, settings: AzureSettings, credential: AsyncTokenCredential, transport: Transport
     ) -> None:
         """`transport` is shared and never closed here."""
         self._credential = credential
-        self._options: dict[str, Any] = {
-            "base_url": settings.arm_endpoint,
-            "credential_scopes": [f"{settings.arm_audience}/.default"],
-            "transport": transport,
-            "retry_total": 0,
-        }
+        self._options = client_options(settings, transport)
         self._clients: dict[str, AuthorizationManagementClient] = {}
 
     async def at(self, scope: str, principal_id: str) -> tuple[RoleAssignment, ...]:

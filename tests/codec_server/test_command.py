@@ -1,12 +1,7 @@
 """`labelbridge codec-server` serves and ends cleanly, and does not start without keys."""
 
 import os
-import signal
-import ssl
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,7 +10,7 @@ from typer.testing import CliRunner
 from labelbridge.cli.main import app
 from labelbridge.errors import ExitCode
 from labelbridge.local.processes import free_port
-from tests.console.serving import Trust
+from tests.console.serving import Trust, serves_until_sigterm
 
 COMMAND = (sys.executable, "-m", "labelbridge.cli.main", "codec-server")
 
@@ -33,35 +28,12 @@ def environment(trust: Trust, port: int, keys_file: Path) -> dict[str, str]:
     return kept | {f"LABELBRIDGE_{name}": value for name, value in own.items()}
 
 
-def answers(port: int, trust: Trust) -> bool:
-    context = ssl.create_default_context(cafile=str(trust.ca))
-    try:
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=context) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def test_it_serves_over_tls_until_sigterm_and_ends_cleanly(
     trust: Trust, keys_file: Path, tmp_path: Path
 ) -> None:
-    port, log = free_port(), tmp_path / "codec.log"
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            COMMAND, env=environment(trust, port, keys_file), cwd=tmp_path, stdout=written, stderr=written
-        )
-    try:
-        until = time.monotonic() + 120
-        while not answers(port, trust):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == ExitCode.DONE
-    finally:
-        process.kill()
-        process.wait()
-    assert "Traceback" not in log.read_text()
+    port = free_port()
+    variables = environment(trust, port, keys_file)
+    serves_until_sigterm(COMMAND, variables, port, trust, tmp_path / "codec.log")
 
 
 def test_without_its_keys_it_opens_no_port(

@@ -5,10 +5,8 @@ import base64
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from structlog.testing import capture_logs
 from temporalio.client import Client
 
@@ -19,14 +17,6 @@ from tests.codec_server.conftest import NAMESPACE, ROLE, CodecSite
 SECRET = "ward 7 tickets"
 SHOWN = base64.b64encode(b'"ward 7 tickets"').decode()
 """As `--output json` writes it."""
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    server = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
-    server.start()
-    yield server
-    server.stop()
 
 
 async def test_workflow_show_reads_payloads_with_a_token_and_not_without(

@@ -1,9 +1,13 @@
 """Serves an application over TLS in a thread, and browsers that trust it."""
 
 import contextlib
+import signal
 import ssl
+import subprocess
 import threading
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import uvicorn
 from starlette.requests import HTTPConnection
 
 from labelbridge.console.sessions import COOKIE
+from labelbridge.errors import ExitCode
 from labelbridge.local.processes import free_port
 from labelbridge.settings import Settings
 from tests.console.issuer import CLIENT_ID, CLIENT_SECRET, Issuer
@@ -141,3 +146,33 @@ def site(base: Settings, trust: Trust, ca: Path, **more: Any) -> Iterator[Site]:
     app = create_app(console_settings(base, issuer=issuer.url, port=port, ca=ca, **more))
     with serving(issuer.app, trust, provider_port), serving(app, trust, port):
         yield Site(f"https://127.0.0.1:{port}", app, issuer, ca)
+
+
+def answers(port: int, trust: Trust) -> bool:
+    """True once something serves over TLS there and says that it is well."""
+    context = ssl.create_default_context(cafile=str(trust.ca))
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=context) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def serves_until_sigterm(
+    command: Sequence[str], variables: Mapping[str, str], port: int, trust: Trust, log: Path
+) -> None:
+    """The command serves over TLS at `port`, ends at SIGTERM, and leaves no traceback in its log."""
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, env=variables, cwd=log.parent, stdout=written, stderr=written)
+    try:
+        until = time.monotonic() + 120
+        while not answers(port, trust):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == ExitCode.DONE
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in log.read_text()

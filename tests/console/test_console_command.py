@@ -1,19 +1,15 @@
 """`labelbridge console` serves, ends cleanly, and says what it misses before it opens a port."""
 
 import os
-import signal
-import ssl
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from labelbridge.errors import ExitCode
 from labelbridge.local.processes import free_port
-from tests.console.serving import SESSION_KEY, Trust
+from tests.console.serving import SESSION_KEY, Trust, serves_until_sigterm
 
 COMMAND = (sys.executable, "-m", "labelbridge.cli.main", "console")
 
@@ -43,33 +39,9 @@ def run(variables: dict[str, str], directory: Path) -> subprocess.CompletedProce
     )
 
 
-def answers(port: int, trust: Trust) -> bool:
-    context = ssl.create_default_context(cafile=str(trust.ca))
-    try:
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=context) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def test_it_serves_over_tls_until_sigterm_and_ends_cleanly(trust: Trust, tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / "console.log"
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            COMMAND, env=environment(trust, port), cwd=tmp_path, stdout=written, stderr=written
-        )
-    try:
-        until = time.monotonic() + 120
-        while not answers(port, trust):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == ExitCode.DONE
-    finally:
-        process.kill()
-        process.wait()
-    assert "Traceback" not in log.read_text()
+    port = free_port()
+    serves_until_sigterm(COMMAND, environment(trust, port), port, trust, tmp_path / "console.log")
 
 
 @pytest.mark.parametrize(

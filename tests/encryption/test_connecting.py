@@ -1,7 +1,7 @@
 """Temporal's own profiles decide how it is reached, for client and worker alike; what is wrong is named."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,6 @@ from workers.startup import connect_temporal as worker_connects
 
 Connect = Callable[[Settings], Awaitable[Client]]
 both = pytest.mark.parametrize("connect", [client_connects, worker_connects], ids=["client", "worker"])
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    server = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

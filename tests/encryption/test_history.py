@@ -1,7 +1,6 @@
 """Whatever a workflow does, its history holds its values encrypted: by a real server and worker."""
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,14 +19,6 @@ from tests.encryption.histories import payloads, sealed_by
 from tests.encryption.test_keys import written
 
 SECRET = "ward-7-tickets"
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    server = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
-    server.start()
-    yield server
-    server.stop()
 
 
 @activity.defn(name="fails")

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -131,19 +130,11 @@ class Steps:
         ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
-    running = TemporalServer(tmp_path_factory.mktemp("temporal"), tuned=True)
-    running.start()
-    yield running
-    running.stop()
-
-
 @asynccontextmanager
 async def act(
-    server: TemporalServer, steps: Steps, key: str, *, continue_after: int | None = None, **options: Any
+    temporal: TemporalServer, steps: Steps, key: str, *, continue_after: int | None = None, **options: Any
 ) -> AsyncIterator[WorkflowHandle[Any, FleetStatus]]:
-    client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+    client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
     order = FleetOrder(
         id=key,
         request=SwitchRequest(to=Studio.AZUREML),
@@ -180,10 +171,10 @@ async def running(handle: WorkflowHandle[Any, FleetStatus], count: int) -> None:
 
 
 async def test_each_of_many_pages_has_one_turn_through_every_continuing_as_new(
-    server: TemporalServer,
+    temporal: TemporalServer,
 ) -> None:
     steps = Steps(110)
-    async with act(server, steps, "many", continue_after=40, max_parallel=5) as handle:
+    async with act(temporal, steps, "many", continue_after=40, max_parallel=5) as handle:
         ended = await handle.result()
     assert ended.counts == {
         FleetOutcome.COMMITTED: 88,
@@ -199,10 +190,10 @@ async def test_each_of_many_pages_has_one_turn_through_every_continuing_as_new(
     assert ended.rows == ()
 
 
-async def test_a_stop_begins_nothing_more_and_waits_for_what_runs(server: TemporalServer) -> None:
+async def test_a_stop_begins_nothing_more_and_waits_for_what_runs(temporal: TemporalServer) -> None:
     steps = Steps(7)
     steps.gate.clear()
-    async with act(server, steps, "stopped", max_parallel=2) as handle:
+    async with act(temporal, steps, "stopped", max_parallel=2) as handle:
         await running(handle, 2)
         await handle.signal(names.FLEET_STOP, FleetStop(why="cancelled"))
         steps.gate.set()
@@ -211,20 +202,22 @@ async def test_a_stop_begins_nothing_more_and_waits_for_what_runs(server: Tempor
     assert ended.counts == {FleetOutcome.COMMITTED: 2, FleetOutcome.NOT_BEGUN: 5}
 
 
-async def test_what_runs_is_cancelled_only_if_that_is_asked_for(server: TemporalServer) -> None:
+async def test_what_runs_is_cancelled_only_if_that_is_asked_for(temporal: TemporalServer) -> None:
     steps = Steps(3)
     steps.gate.clear()
-    async with act(server, steps, "cancelled", max_parallel=2) as handle:
+    async with act(temporal, steps, "cancelled", max_parallel=2) as handle:
         await running(handle, 2)
         await handle.signal(names.FLEET_STOP, FleetStop(why="cancelled", running=True))
         ended = await handle.result()
     assert ended.counts == {FleetOutcome.CANCELLED: 2, FleetOutcome.NOT_BEGUN: 1}
 
 
-async def test_a_cancellation_of_the_workflow_itself_is_a_stop_with_a_report(server: TemporalServer) -> None:
+async def test_a_cancellation_of_the_workflow_itself_is_a_stop_with_a_report(
+    temporal: TemporalServer,
+) -> None:
     steps = Steps(3)
     steps.gate.clear()
-    async with act(server, steps, "by-hand", max_parallel=1) as handle:
+    async with act(temporal, steps, "by-hand", max_parallel=1) as handle:
         await running(handle, 1)
         await handle.cancel()
         async with asyncio.timeout(30):
@@ -235,9 +228,9 @@ async def test_a_cancellation_of_the_workflow_itself_is_a_stop_with_a_report(ser
     assert ended.counts == {FleetOutcome.COMMITTED: 1, FleetOutcome.NOT_BEGUN: 2}
 
 
-async def test_so_many_failures_as_were_allowed_begin_nothing_more(server: TemporalServer) -> None:
+async def test_so_many_failures_as_were_allowed_begin_nothing_more(temporal: TemporalServer) -> None:
     steps = Steps(15)
-    async with act(server, steps, "failing", max_parallel=1, stop_after=2) as handle:
+    async with act(temporal, steps, "failing", max_parallel=1, stop_after=2) as handle:
         ended = await handle.result()
     assert ended.counts[FleetOutcome.REFUSED] == 2  # 3 and 13
     assert ended.counts[FleetOutcome.NOT_BEGUN] == 1
