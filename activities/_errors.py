@@ -1,7 +1,8 @@
 """How an error leaves an activity: its code as the Temporal error type, its remedy in the details.
 
 Prevents three failures: a refusal that is retried for ever, a `Retry-After` that is ignored, and a secret that
-somebody's error message carries into a history (Temporal keeps every cause of an error). All activities pass through one interceptor, so no activity translates errors by itself.
+somebody's error message carries into a history (Temporal keeps every cause of an error). All activities pass
+through one interceptor, so no activity translates errors by itself.
 """
 
 from datetime import UTC, datetime

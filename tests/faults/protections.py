@@ -4,22 +4,24 @@ Prevents protections that nothing would miss: a test takes out one at a time and
 changed from outside, in memory; the product has no such switch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from temporalio import activity, workflow
 
 import workers.main
+import workflows._ledger
 import workflows.project
 from activities.gates import Gates
 from activities.records import Records
 from labelbridge.azure import transport
 from labelbridge.azure.blobs import Blobs
 from labelbridge.model import Claim, JobRef, SnapshotRef, StoredRecord, Studio
-from labelbridge.model.steps import EntityState, Intent
+from labelbridge.model.steps import Intent, LedgerEntry
 from labelbridge.registry import Registry
 from workflows._carrying import Carrying
+from workflows._ledger import Ledger
 
 workflow_definition = workflow._Definition.must_from_class
 
@@ -101,10 +103,11 @@ def _no_gate_on_continue_as_new() -> None:
 def _no_ledger() -> None:
     """An entity that continues as new forgets which requests it has answered."""
 
-    def forget(**fields: Any) -> EntityState:
-        return EntityState(**{**fields, "ledger": {}})
+    class Forgetful(Ledger):
+        def __init__(self, entries: Mapping[str, LedgerEntry]) -> None:
+            super().__init__({})
 
-    swap(workflows.project, "EntityState", forget)
+    swap(workflows._ledger, "Ledger", Forgetful)
 
 
 def _no_pause_guard() -> None:

@@ -31,7 +31,7 @@ QUICK = (
     "claim",
     "epoch check",
     "gate on continue-as-new",
+    "ledger",
 )
 """Those whose situation comes about in one or two operations, however busy the machine is: where two must come
-together, requests are held until they have. The two zombies and the ledger, whose request must come back after the
-entity has continued, are in `make crashes`."""
+together, requests are held until they have. The two zombies are in `make crashes`."""
