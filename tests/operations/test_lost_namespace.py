@@ -59,7 +59,10 @@ async def test_with_temporals_memory_gone_half_done_operations_are_recovered_una
     idle, before, after, connecting = (new_rehearsal() for _ in range(4))
     await asyncio.gather(*(r.connect() for r in (idle, before, after)))
     await asyncio.to_thread(before.labelers.start)
-    with Fault(stack, f"/{after.job_name}/resume", "hang"):
+    with (
+        Fault(stack, f"/{after.job_name}/resume", "hang"),
+        Fault(stack, f"/{connecting.job_name}/pause", "hang"),  # or it commits while the others come along
+    ):
         committed = await after.bridge.start(after.ref, SwitchRequest(to=Studio.AZUREML))
         await after.reaches(committed, Step.OPEN)
         connect = await connecting.bridge.start(connecting.ref, ConnectRequest(job=connecting.evidence.job))
