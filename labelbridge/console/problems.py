@@ -169,6 +169,9 @@ _EVERYWHERE = (
     "settings_invalid",
     "temporal_unreachable",
     "unavailable",
+    "encryption_key_unknown",
+    "payload_unreadable",
+    "encryption_keys_unavailable",
     "unexpected",
 )
 

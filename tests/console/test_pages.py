@@ -327,7 +327,8 @@ def test_the_fleet_says_who_labels_where_and_since_when(olga: Visitor, connected
 def test_live_streams_end_when_nobody_reads_them(olga: Visitor, connected: Connected) -> None:
     feeds = olga.site.app.state.pages.feeds
     with olga.browser.stream("GET", olga.at("live"), timeout=PATIENCE) as stream:
-        next(stream.iter_lines())
+        lines = stream.iter_lines()  # Kept: an iterator that nobody holds closes the connection.
+        next(lines)
         assert feeds.watched == frozenset({olga.project.ref})
     gone = threading.Event()
     for _ in range(PATIENCE * 10):

@@ -27,6 +27,7 @@ from labelbridge.model import ProjectKind, ProjectSummary, Studio, SwitchRequest
 from labelbridge.plans import Step
 from labelbridge.settings import Settings
 from tests.encryption.histories import sealed_by
+from tests.namespaces import make_namespace
 from tests.operations.rehearsal import Rehearsal, eventually
 
 
@@ -54,7 +55,9 @@ def write_keys(path: Path, active: str, *ids: str) -> Path:
 
 @pytest.fixture
 def sealed(stack: Stack, tmp_path: Path) -> Iterator[Sealed]:
-    container = f"p{uuid.uuid4().hex}"
+    # A namespace too: who lists all projects without these keys is refused, as other rooms' tests would be.
+    container = namespace = f"p{uuid.uuid4().hex}"
+    asyncio.run(make_namespace(stack.temporal.address, namespace))
     stack.tenant.blobs("operator", RECORDS_ACCOUNT).create_container(container)
     own = {
         "ENCRYPTION__KEYS_FILE": str(write_keys(tmp_path / "keys.json", "k1", "k1")),
@@ -64,6 +67,7 @@ def sealed(stack: Stack, tmp_path: Path) -> Iterator[Sealed]:
         "STORAGE__CONTAINER": container,
         "STORAGE__THRESHOLD": "1500",
         "REGISTRY__CONTAINER": f"r{uuid.uuid4().hex}",
+        "TEMPORAL__NAMESPACE": namespace,
         "TEMPORAL__TASK_QUEUE": f"sealed-{uuid.uuid4().hex}",
     }
     variables = {f"LABELBRIDGE_{name}": value for name, value in own.items()}
@@ -109,7 +113,7 @@ async def test_an_operation_leaves_no_plaintext_survives_a_rotation_and_needs_it
 
 async def _history_is_sealed(r: Rehearsal) -> set[str]:
     """Read as Temporal's operators can; returns the ids of the keys that encrypted it."""
-    raw = await Client.connect(r.stack.temporal.address)
+    raw = await Client.connect(r.stack.temporal.address, namespace=r.bridge.client.namespace)
     actor = r.stack.tenant.principals["operator"].object_id
     secrets = {r.ref.name, r.job_name, actor, *r.evidence.folder.categories}
     keys: set[str] = set()
@@ -137,7 +141,10 @@ async def _lists_show_it_to_who_has_the_keys(r: Rehearsal) -> None:
         return None
 
     assert (await eventually(look, "the memo never showed the switch")).project == r.ref
-    without = await Client.connect(r.stack.temporal.address, data_converter=converter.PLAIN)
+    namespace = r.bridge.client.namespace
+    without = await Client.connect(
+        r.stack.temporal.address, namespace=namespace, data_converter=converter.PLAIN
+    )
     described = await without.get_workflow_handle(r.ref.workflow_id).describe()
     with pytest.raises(LabelbridgeError, match="'k2'") as caught:
         await described.memo_value(names.SYNCS_BEGUN)

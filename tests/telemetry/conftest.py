@@ -19,10 +19,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client
 
 from labelbridge.client import Labelbridge
 from labelbridge.errors import LabelbridgeError
@@ -39,8 +36,9 @@ from labelbridge.model import (
 )
 from labelbridge.settings import Settings
 from tests.events.receiver import new_secret
+from tests.namespaces import make_namespace
 from tests.operations.helpers import Bench, carry_out, connect
-from tests.operations.rehearsal import Fault, eventually
+from tests.operations.rehearsal import Fault
 from tests.telemetry.collector import Collector
 
 COMMAND = (sys.executable, "-m", "labelbridge.cli.main")
@@ -148,23 +146,6 @@ def own_variables(namespace: str) -> dict[str, str]:
     return {"LABELBRIDGE_TEMPORAL__NAMESPACE": namespace, "LABELBRIDGE_REGISTRY__CONTAINER": namespace}
 
 
-async def make_namespace(stack: Stack, name: str) -> None:
-    """Register it, and wait until the server serves it."""
-    client = await Client.connect(stack.temporal.address)
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
-    )
-
-    async def served() -> bool | None:
-        try:
-            await (await Client.connect(stack.temporal.address, namespace=name)).count_workflows()
-        except Exception:
-            return None
-        return True
-
-    await eventually(served, "the namespace is not served")
-
-
 @pytest.fixture(scope="package")
 def fleet(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The story has been played: see `_play`."""
@@ -174,7 +155,7 @@ def fleet(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fl
 
 def _fleet(stack: Stack, collector: Collector, path: Path) -> Iterator[Fleet]:
     namespace = f"telemetry-{uuid.uuid4().hex[:8]}"
-    asyncio.run(make_namespace(stack, namespace))
+    asyncio.run(make_namespace(stack.temporal.address, namespace))
     nobody = {"nobody": {"url": f"http://127.0.0.1:{free_port()}/", "secrets": [new_secret()]}}
     worker = ShownWorker(
         stack,
