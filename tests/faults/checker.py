@@ -255,7 +255,12 @@ def _other(studio: str) -> str:
 def _one_to_one(r: Recording) -> Iterator[str]:
     holders: dict[str, tuple[str, str]] = {}
     for claim in r.claims:
+        if claim.deleted:  # past Labelbridge: it may be made anew, for the same project
+            holders[claim.job] = (holders[claim.job][0], "")
+            continue
         holder = holders.setdefault(claim.job, (claim.project, claim.operation))
+        if holder == (claim.project, ""):
+            holders[claim.job] = holder = (claim.project, claim.operation)
         if holder != (claim.project, claim.operation):
             yield f"{claim.job} was claimed by {holder} and then by {(claim.project, claim.operation)}"
     retired: set[str] = set()

@@ -194,9 +194,9 @@ class Life:
             return SwitchRequest(to=stage.to)
         made: dict[str, Request] = {
             "connect": ConnectRequest(job=self.witness.job, instructions="Mark what is named."),
-            "sync": SyncRequest(),
+            "sync": SyncRequest(merge=stage.merge),
             "disconnect": DisconnectRequest(labels="sync"),
-            "reconcile": ReconcileRequest(policy="close"),
+            "reconcile": ReconcileRequest(policy=stage.policy),
         }
         return made[stage.kind]
 
@@ -241,8 +241,9 @@ class Life:
             await self.somebody_labels()
         await self.dismiss()
         if stage.drifted:
-            await asyncio.to_thread(portal.swap_gates, self.witness)
-        options = {"environment": stage.environment, "pace": stage.pace, **options}
+            await asyncio.to_thread(portal.DRIFTS[stage.drifted], self.witness)
+        own = {"environment": stage.environment, "pace": stage.pace, "refused": stage.refused}
+        options = {**own, **options}
         self.began = time.time()
         self.came_to, self.reached = None, not (stage.at or stage.during)
         hand = self.hire(strike, **options)

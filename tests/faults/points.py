@@ -72,7 +72,8 @@ async def points_of(life: Life, stage: str) -> list[Point]:
             continue
         begin = _cancelled_at(events) if number == 0 and stopped == CANCEL else None
         found += _points_in(stage, events, begin or since)
-    return found
+    only = STAGES[stage].only
+    return [point for point in found if not only or point.activity in only]
 
 
 async def _events(life: Life, workflow_id: str) -> list[HistoryEvent]:

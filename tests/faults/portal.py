@@ -1,6 +1,7 @@
 """What a person can do in Azure's portals past Labelbridge. Blocking."""
 
 import time
+from collections.abc import Callable, Mapping
 
 from labelbridge.local.api import LABELING_VERSION
 from labelbridge.local.seed import ADMIN
@@ -44,3 +45,15 @@ def swap_gates(witness: Witness) -> None:
     """Language is shut and Azure ML opened: at no moment are both open."""
     lock_language(witness)
     resume_job(witness)
+
+
+def lose_the_claim(witness: Witness) -> None:
+    """The blob that says whose the labeling job is, is deleted."""
+    witness.delete_claim()
+
+
+DRIFTS: Mapping[str, Callable[[Witness], None]] = {
+    "gates": swap_gates,
+    "claim": lose_the_claim,
+}
+"""What a project may have to be reconciled after."""

@@ -90,6 +90,8 @@ class Claim:
     job: str
     project: str
     operation: str
+    deleted: bool = False
+    """Somebody deleted this one past Labelbridge."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from labelbridge.plans import Step
 
 IN_PARTS = {"LABELBRIDGE_LABELS__SHARD_DOCUMENTS": "4"}
 """Azure ML's rows are then read in several parts, as those of a large project are."""
+PARTS = ("read_shard", "join_shards", "drop_shards")
+PERSON = ("announce_person_needed",)
 MOVED = ("I1", "I2", "I3", "I4")
 CANCEL, TERMINATE = "cancel", "terminate"
 
@@ -37,9 +39,17 @@ class Stage:
     """More exactly: while it waits at that step, and no activity runs."""
     snapshot: bool = False
     """A training on the labels of the last sync."""
+    merge: bool = False
+    """A sync that merges what both studios hold."""
+    policy: str = "close"
+    """What a reconciliation does with what it finds."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    drifted: bool = False
-    """Before it somebody swapped both gates by hand."""
+    drifted: str | None = None
+    """What somebody did by hand before it: a name in `portal.DRIFTS`."""
+    refused: str | None = None
+    """This activity is refused once, as if a role were missing, so that a person is needed."""
+    only: tuple[str, ...] = ()
+    """The activities that this stage is there for; all others are struck in another stage. Empty: all."""
     pace: float = 0.0
     """Seconds by which each activity is held up, so that no step passes unseen."""
 
@@ -62,10 +72,20 @@ def _stages() -> Iterator[Stage]:
     yield Stage("to azureml terminated late", *to_azureml, stop=TERMINATE, at=Step.LOOK_AGAIN)
     yield Stage("to language", *to_language)
     yield Stage("to language undone", *to_language, stop=CANCEL, at=Step.DELIVER)
-    yield Stage("to language terminated", *to_language, stop=TERMINATE, at=Step.DELIVER, pace=0.2)
+    yield Stage(
+        "to language terminated",
+        *to_language,
+        stop=TERMINATE,
+        at=Step.DELIVER,
+        during="await_import",
+        pace=0.2,
+    )
+    yield Stage("to language in parts", *to_language, environment=IN_PARTS, only=PARTS)
     yield Stage("sync", "sync", synced)
     yield Stage("sync in parts", "sync", synced, environment=IN_PARTS)
+    yield Stage("sync merging", "sync", synced, merge=True, only=("merge_labels",))
     yield Stage("train", "train", trained)
+    yield Stage("train in parts", "train", trained, environment=IN_PARTS, only=PARTS)
     yield Stage("train on a snapshot", "train", trained, snapshot=True)
     yield Stage("train undone", "train", stop=CANCEL, at=Step.TRAIN)
     yield Stage("train terminated", "train", stop=TERMINATE, at=Step.TRAIN)
@@ -73,9 +93,36 @@ def _stages() -> Iterator[Stage]:
     yield Stage("import in parts", "import", imported, environment=IN_PARTS)
     yield Stage("import undone", "import", imported, stop=CANCEL, during="await_import", pace=0.2)
     yield Stage("import terminated", "import", (), stop=TERMINATE, during="await_import", pace=0.2)
-    yield Stage("reconcile", "reconcile", drifted=True)
+    yield Stage("reconcile", "reconcile", drifted="gates")
+    yield Stage("reconcile a claim", "reconcile", drifted="claim", only=("claim",))
+    yield Stage("reconcile reporting", "reconcile", drifted="claim", policy="report", only=("write_record",))
     yield Stage("disconnect", "disconnect")
+    yield Stage("disconnect in parts", "disconnect", environment=IN_PARTS, only=PARTS)
     yield Stage("disconnect terminated", "disconnect", stop=TERMINATE, at=Step.UNLINK, pace=0.2)
+    yield from _for_a_person()
+    yield from _before_the_record()
+
+
+def _for_a_person() -> Iterator[Stage]:
+    """The entry of each operation is refused once: everybody can see that a person must give a role back."""
+    for stage in (
+        Stage("connect", "connect"),
+        Stage("connect terminated", "connect", stop=TERMINATE, at=Step.LINK),
+        Stage("to azureml", "switch", to=Studio.AZUREML),
+        Stage("sync", "sync", (*MOVED, "I6")),
+        Stage("train", "train", (*MOVED, "I5")),
+        Stage("reconcile", "reconcile", drifted="gates"),
+        Stage("disconnect", "disconnect"),
+        Stage("import", "import", ("I3",)),
+    ):
+        yield replace(stage, name=f"{stage.name} for a person", refused="announce", only=PERSON)
+
+
+def _before_the_record() -> Iterator[Stage]:
+    """Cancelled before it has read the record, an operation reads it to say in its entry how that stands."""
+    for kind in ("sync", "train"):
+        early = Stage(f"{kind} undone early", kind, ("I1", "I2"), stop=CANCEL, during="begin", pace=0.6)
+        yield replace(early, only=("withdraw",))
 
 
 STAGES = {stage.name: stage for stage in _stages()}
@@ -94,6 +141,24 @@ CHAINS: tuple[tuple[str, ...], ...] = (
         "to azureml",
         "disconnect",
     ),
+    (
+        "connect for a person",
+        "reconcile for a person",
+        "reconcile a claim",
+        "reconcile reporting",
+        "to azureml for a person",
+        "sync merging",
+        "sync for a person",
+        "sync undone early",
+        "train in parts",
+        "train for a person",
+        "train undone early",
+        "to language in parts",
+        "disconnect for a person",
+    ),
+    ("connect", "to azureml", "disconnect in parts"),
+    ("connect terminated for a person",),
+    ("import for a person",),
     (
         "connect",
         "reconcile",

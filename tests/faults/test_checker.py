@@ -212,6 +212,19 @@ def _claimed_by_another(r: Recording) -> Recording:
     return replace(r, claims=(*r.claims, Claim(claim.at + 1, claim.job, "others", "1-connect")))
 
 
+def _claimed_anew(r: Recording) -> Recording:
+    claim = r.claims[0]
+    return replace(r, claims=(*r.claims, replace(claim, at=claim.at + 1, operation="9-reconcile")))
+
+
+def _deleted(r: Recording) -> Recording:
+    return replace(r, claims=(*r.claims, replace(r.claims[0], at=r.claims[0].at + 1, deleted=True)))
+
+
+def _claimed_by_another_when_it_was_deleted(r: Recording) -> Recording:
+    return _claimed_by_another(_deleted(r))
+
+
 def _connected_again(r: Recording) -> Recording:
     return _record(r, -1, connection=r.versions[0].record["connection"])
 
@@ -305,6 +318,8 @@ def test_a_request_that_is_repeated_by_its_key_gets_the_answer_of_the_first_howe
         ("I3", _ran_twice),
         ("I3", _cancelled_and_yet_moved),
         ("I4", _claimed_by_another),
+        ("I4", _claimed_anew),
+        ("I4", _claimed_by_another_when_it_was_deleted),
         ("I4", _connected_again),
         ("I4", _retired_no_more),
         ("I4", _labels_after_the_disconnect),
@@ -318,6 +333,10 @@ def test_a_request_that_is_repeated_by_its_key_gets_the_answer_of_the_first_howe
 def test_a_planted_violation_is_reported_as_exactly_that(invariant: str, plant: Plant) -> None:
     verdict = check(plant(story()))
     assert verdict.violated == {invariant}, [str(one) for one in verdict.violations]
+
+
+def test_a_claim_that_somebody_deleted_may_be_made_anew_for_the_same_project() -> None:
+    assert not check(_claimed_anew(_deleted(story()))).violations
 
 
 def test_two_projects_on_one_job_are_reported() -> None:

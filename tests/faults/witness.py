@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -178,6 +179,13 @@ class Witness:
             match_condition=MatchConditions.IfNotModified,
         )
         self.look(sampled=False)
+
+    def delete_claim(self) -> None:
+        """Delete the labeling job's claim past Labelbridge."""
+        with self._looking:
+            self._look(sampled=False)
+            self._records.delete_blob(self.job.claim_key)
+            self._claims.append(replace(self._claims[-1], at=time.time(), deleted=True))
 
     def look(self, *, sampled: bool = True) -> None:
         """One look at record, claim and both gates."""

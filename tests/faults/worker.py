@@ -6,7 +6,7 @@ forked. One process imports everything once and forks a real worker process for 
 
 An order is a line of JSON: `environment` (all variables of the worker), `log` (file), and optionally
 `strike` (fields of `Strike`), `without` (names of `PROTECTIONS`), `cache` (workflows kept in memory),
-`pace` (seconds by which each activity is held up) and `blobs` (fields of `BlobFaults`).
+`pace` (seconds by which each activity is held up), `blobs` (fields of `BlobFaults`) and `refused` (an activity).
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 import workers.main
 from labelbridge.azure import transport
+from labelbridge.errors import LabelbridgeError
 from labelbridge.settings import Settings
 from tests.faults import blob_faults
 from tests.faults.protections import PROTECTIONS, swap
@@ -119,6 +120,38 @@ class _Paced(ActivityInboundInterceptor):
         return await self.next.execute_activity(input)
 
 
+class _Refusing(Interceptor):
+    """Refuses the first attempt of one activity in each workflow.
+
+    Stands for a role on the record's container that is missing for a while: Azurite has no roles.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._refused: set[str] = set()
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Called anew for each activity: whom it refused is kept here."""
+        return _Refused(next, self)
+
+    def check(self) -> None:
+        """Raise if this is the one, and the first."""
+        info = activity.info()
+        if info.activity_type == self._name and info.workflow_id and info.workflow_id not in self._refused:
+            self._refused.add(info.workflow_id)
+            raise LabelbridgeError("forbidden", "A role was taken away.")
+
+
+class _Refused(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, refusing: _Refusing) -> None:
+        super().__init__(following)
+        self._refusing = refusing
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        self._refusing.check()
+        return await self.next.execute_activity(input)
+
+
 def kill() -> None:
     """End this process as a crash would."""
     os.write(2, STRUCK + b"killed\n")
@@ -185,7 +218,8 @@ def _arm(order: dict[str, Any]) -> None:
     def build(client: Any, **given: Any) -> Worker:
         own = [Striker(strike)] if strike else []
         paced = [_Pace(order["pace"])] if order.get("pace") else []
-        interceptors = [*own, *paced, *given.pop("interceptors")]
+        refusing = [_Refusing(order["refused"])] if order.get("refused") else []
+        interceptors = [*own, *paced, *given.pop("interceptors"), *refusing]
         return Worker(client, interceptors=interceptors, **{**given, **options})
 
     swap(workers.main, "Worker", build)

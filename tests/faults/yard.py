@@ -114,6 +114,7 @@ class Yard:
         pace: float = 0.0,
         environment: Mapping[str, str] | None = None,
         blobs: BlobFaults | None = None,
+        refused: str | None = None,
     ) -> Hand:
         """Start a worker; returns before it polls.
 
@@ -125,6 +126,7 @@ class Yard:
             pace: seconds by which it holds up each activity.
             environment: added to the stack's.
             blobs: what strikes its requests to blobs.
+            refused: the activity whose first attempt it refuses, as if a role were missing.
         """
         own = {"LABELBRIDGE_TEMPORAL__TASK_QUEUE": queue, "LABELBRIDGE_TEMPORAL__STICKY_TIMEOUT": STICKY}
         own |= {"LABELBRIDGE_LOG_FORMAT": "json", **(environment or {})}
@@ -138,7 +140,7 @@ class Yard:
             }
             order |= {"without": list(without), "cache": cache, "pace": pace}
             order |= {"strike": asdict(strike) if strike else None}
-            order |= {"blobs": asdict(blobs) if blobs else None}
+            order |= {"blobs": asdict(blobs) if blobs else None, "refused": refused}
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.write(json.dumps(order) + "\n")

@@ -101,7 +101,7 @@ def test_the_metadata_names_each_extra(wheel: Path) -> None:
         (name,) = [n for n in opened.namelist() if n.endswith(".dist-info/METADATA")]
         found = Metadata.from_email(opened.read(name))
         (name,) = [n for n in opened.namelist() if n.endswith(".dist-info/entry_points.txt")]
-        assert b"labelbridge = labelbridge.cli.main:run" in opened.read(name)
+        assert b"labelbridge = labelbridge.cli.start:run" in opened.read(name)
     assert {"worker", "console", "local", "airflow"} <= set(found.provides_extra or ())
     assert found.license_expression == "MIT"
     assert str(found.requires_python) == ">=3.11"
