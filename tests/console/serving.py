@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,12 @@ def answers(port: int, trust: Trust) -> bool:
 
 
 def serves_until_sigterm(
-    command: Sequence[str], variables: Mapping[str, str], port: int, trust: Trust, log: Path
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    port: int,
+    trust: Trust,
+    log: Path,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """The command serves over TLS at `port`, ends at SIGTERM, and leaves no traceback in its log."""
     with log.open("wb") as written:
@@ -170,6 +175,7 @@ def serves_until_sigterm(
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
+        meanwhile()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == ExitCode.DONE
     finally:

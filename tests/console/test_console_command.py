@@ -1,10 +1,12 @@
 """`labelbridge console` serves, ends cleanly, and says what it misses before it opens a port."""
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from labelbridge.errors import ExitCode
@@ -42,6 +44,28 @@ def run(variables: dict[str, str], directory: Path) -> subprocess.CompletedProce
 def test_it_serves_over_tls_until_sigterm_and_ends_cleanly(trust: Trust, tmp_path: Path) -> None:
     port = free_port()
     serves_until_sigterm(COMMAND, environment(trust, port), port, trust, tmp_path / "console.log")
+
+
+def test_it_shows_metrics_and_health_on_a_port_of_their_own(trust: Trust, tmp_path: Path) -> None:
+    port, shown = free_port(), free_port()
+    context = ssl.create_default_context(cafile=str(trust.ca))
+    seen: dict[str, httpx.Response] = {}
+
+    def look() -> None:
+        httpx.get(f"https://127.0.0.1:{port}/problems/forbidden", verify=context)
+        for path in ("metrics", "healthz", "readyz"):
+            seen[path] = httpx.get(f"http://127.0.0.1:{shown}/{path}")
+
+    variables = environment(trust, port) | {"LABELBRIDGE_TELEMETRY__PORT": str(shown)}
+    serves_until_sigterm(COMMAND, variables, port, trust, tmp_path / "console.log", look)
+    counted = 'labelbridge_console_requests_total{method="GET",route="/problems/{code}",status="2xx"} 1.0'
+    assert counted in seen["metrics"].text
+    # There is no Temporal here.
+    assert {path: answer.status_code for path, answer in seen.items()} == {
+        "metrics": 200,
+        "healthz": 200,
+        "readyz": 503,
+    }
 
 
 @pytest.mark.parametrize(

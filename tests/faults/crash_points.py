@@ -21,7 +21,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,14 @@ def lives_for(points: Iterable[Point]) -> list[tuple[tuple[str, ...], dict[str, 
                 for stage in dict.fromkeys(chain[: last + 1])
                 if waiting.get(stage)
             }
-            found.append((chain[: last + 1], chosen))
+            found.append((shortened(chain[: last + 1], chosen), chosen))
     return found
+
+
+def shortened(chain: Sequence[str], wanted: Collection[str]) -> tuple[str, ...]:
+    """The chain without what changes nothing for the stages that are wanted."""
+    needed = {"sync"} if any(STAGES[stage].snapshot for stage in wanted) else set()
+    return tuple(stage for stage in chain if stage in {*wanted, *needed} or not STAGES[stage].changes_nothing)
 
 
 async def strike_all(

@@ -54,6 +54,11 @@ class Stage:
     """Seconds by which each activity is held up, so that no step passes unseen."""
 
     @property
+    def changes_nothing(self) -> bool:
+        """True if who labels is the same after it, so that a life may do without it."""
+        return self.kind in ("sync", "train", "reconcile") or self.stop == CANCEL
+
+    @property
     def may_fail(self) -> bool:
         """True if the operation is not expected to commit."""
         return self.stop is not None
@@ -87,7 +92,7 @@ def _stages() -> Iterator[Stage]:
     yield Stage("train", "train", trained)
     yield Stage("train in parts", "train", trained, environment=IN_PARTS, only=PARTS)
     yield Stage("train on a snapshot", "train", trained, snapshot=True)
-    yield Stage("train undone", "train", stop=CANCEL, at=Step.TRAIN)
+    yield Stage("train undone", "train", stop=CANCEL, at=Step.TRAIN, during="watch_training", pace=0.2)
     yield Stage("train terminated", "train", stop=TERMINATE, at=Step.TRAIN)
     yield Stage("import", "import", imported)
     yield Stage("import in parts", "import", imported, environment=IN_PARTS)

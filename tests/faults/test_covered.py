@@ -1,6 +1,7 @@
 """What the whole crash matrix has covered, held against what there is; this needs no stack."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,11 +12,14 @@ import activities
 from activities.turns import Turns
 from labelbridge import names
 from labelbridge.azure.session import AzureSession
+from labelbridge.model import Studio
+from labelbridge.plans import Step
 from labelbridge.registry import Registry
 from labelbridge.settings import RegistrySettings, Settings
 from labelbridge.throttling import turns
 from tests.faults import coverage
 from tests.faults.coverage import covered, is_whole
+from tests.faults.crash_points import shortened
 from tests.faults.report import HARMED
 from tests.faults.schedules import scheduled
 from tests.faults.stages import CHAINS, STAGES
@@ -99,10 +103,10 @@ def test_every_workflow_is_known_and_every_activity_is_scheduled_by_one() -> Non
     pairs = scheduled(_activities())
     known = {names.ENTITY_WORKFLOW, *names.OPERATION_WORKFLOWS.values()}
     assert {workflow for workflow, _ in pairs} == known | BESIDE
-    # A turn has no effect, and no stage has a limit to wait for (tests/workers/test_taking_turns.py has).
+    # A turn is no step of an operation: each step that begins work in Language takes one, and it has no effect.
     assert {name for _, name in pairs} == _activities() - {turns.TAKE_TURN}
     # What histories say was scheduled is a part of what is read from the source: the reading is not blind.
-    assert _struck() <= pairs
+    assert {pair for pair in _struck() if pair[1] != turns.TAKE_TURN} <= pairs
 
 
 def test_a_journal_is_saved_with_what_is_missing_and_only_what_did_no_harm_counts(tmp_path: Path) -> None:
@@ -132,3 +136,27 @@ def test_workers_were_struck_before_in_the_middle_of_and_after_activities(mode: 
 def test_every_stage_is_lived_through() -> None:
     assert {stage for chain in CHAINS for stage in chain} == STAGES.keys()
     assert {point.stage for point in covered()} <= STAGES.keys()
+
+
+def test_a_life_that_leaves_out_stages_comes_to_the_others_with_the_same_studio_active() -> None:
+    for chain in CHAINS:
+        for last, stage in enumerate(chain, start=1):
+            life = shortened(chain[:last], {stage})
+            assert life[-1] == stage
+            assert _active_at_last(life) == _active_at_last(chain[:last]), (chain, stage)
+            if STAGES[stage].snapshot:
+                assert "sync" in life
+
+
+def _active_at_last(chain: Sequence[str]) -> Studio | None:
+    """Who labels when the last stage begins; None before a connect."""
+    active: Studio | None = None
+    for name in chain[:-1]:
+        stage = STAGES[name]
+        if stage.kind == "connect" and not stage.stop:
+            active = Studio.LANGUAGE
+        elif stage.kind == "switch" and (not stage.stop or stage.at is Step.LOOK_AGAIN):
+            active = stage.to
+        elif stage.kind == "disconnect":
+            active = None
+    return active
