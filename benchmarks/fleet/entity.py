@@ -4,17 +4,15 @@ The entity is the product's own workflow. Its operations are stand-ins that end 
 project is a stand-in too: only the entity's history is measured here, and no time.
 """
 
-import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from temporalio import activity, workflow
-from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from labelbridge import _submit, names
+from labelbridge import names
+from labelbridge.client import Labelbridge
 from labelbridge.model import (
     Actor,
     OperationKind,
@@ -23,7 +21,6 @@ from labelbridge.model import (
     ProjectRef,
     ProjectStatus,
     Studio,
-    Submission,
     SyncRequest,
 )
 from labelbridge.model.steps import OperationOrder
@@ -31,7 +28,7 @@ from workers.versioning import PASSTHROUGH
 from workflows.project import ProjectWorkflow
 
 QUEUE = "bench-entity"
-CALLERS = 4
+PATIENCE = 120.0
 RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/bench"
 
 
@@ -55,11 +52,18 @@ class StandInSync:
         )
 
 
-async def grown_old(client: Client, operations: int) -> Sequence[tuple[int, int]]:
+async def grown_old(bridge: Labelbridge, operations: int) -> Sequence[tuple[int, int]]:
     """(events, bytes) of each run of an entity that has carried out so many syncs, the oldest run first.
+
+    One after the other: syncs that are asked for at once become one operation.
 
     Only runs that the namespace still keeps, which is all of them here.
     """
+    client = bridge.client
+    temporal = bridge.settings.temporal.model_copy(update={"task_queue": QUEUE})
+    caller = Labelbridge(
+        client, bridge.settings.model_copy(update={"temporal": temporal}), actor=Actor(object_id="bench")
+    )
     project = ProjectRef(language_resource=RESOURCE, name=f"old{uuid4().hex[:8]}")
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
     worker = Worker(
@@ -69,21 +73,9 @@ async def grown_old(client: Client, operations: int) -> Sequence[tuple[int, int]
         activities=[stand_in_look],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
     )
-    left = iter(range(operations))
-
-    async def call() -> None:
-        for _ in left:
-            submission = Submission(
-                request_id=uuid4().hex,
-                actor=Actor(object_id="bench"),
-                submitted_at=datetime.now(UTC),
-                request=SyncRequest(),
-            )
-            accepted = await _submit.submit(client, QUEUE, project, submission, 120)
-            await client.get_workflow_handle(accepted.workflow_id).result()
-
     async with worker:
-        await asyncio.gather(*(call() for _ in range(CALLERS)))
+        for _ in range(operations):
+            await (await caller.start(project, SyncRequest())).result(PATIENCE)
         runs = [
             found
             async for found in client.list_workflows(f"WorkflowId = '{project.workflow_id}'", page_size=1000)
