@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import random
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -119,6 +120,9 @@ class _Updates:
         self._project, self._submission = project, submission
         self._places = _places_of(client, project)
         self._refusals = 0
+        # The server keeps every answer by the Update's id, also a refusal: a key that is used again later must
+        # be judged anew. That it runs once is kept by the entity's own memory of keys.
+        self._call = uuid.uuid4().hex[:12]
         self.unheard = False
         """The last Update reached no worker, as far as anybody knows."""
 
@@ -169,8 +173,7 @@ class _Updates:
                 names.SUBMIT,
                 submission,
                 start_workflow_operation=start,
-                # Temporal answers a known id by itself; another request must reach the entity, which refuses it.
-                id=f"{submission.request_id}/{submission.digest}" + (f"/{refusals}" if refusals else ""),
+                id=f"{submission.request_id}/{self._call}/{refusals}",
                 result_type=Accepted,
                 rpc_timeout=_ATTEMPT,
             )

@@ -137,7 +137,9 @@ def _opened_by_people(r: Recording, opened: Collection[int]) -> Iterator[Span]:
 def _is_active(r: Recording, studio: str, at: float) -> bool:
     """True if the record gave this studio the right to label then, and no operation had begun on it."""
     now = [v.record for v in r.versions if v.at <= at][-1:]
-    return bool(now) and now[0]["active"] == studio and now[0]["transition"] is None
+    if not now:  # a project that was never connected is labelled in Language
+        return studio == LANGUAGE
+    return bool(now[0]["active"] == studio and now[0]["transition"] is None)
 
 
 def _retold(r: Recording, spans: list[Span], *, writes: bool) -> tuple[Recording, list[int]]:

@@ -70,6 +70,15 @@ def test_a_gate_that_a_person_opened_and_nobody_shut_is_a_violation() -> None:
     assert "I1" in judge(recording, meddling).violated
 
 
+def test_language_of_a_project_that_was_never_connected_may_be_open() -> None:
+    recording = Ideal().recording()
+    (opened,) = [line for line in recording.log if line.event == "opened"]
+    assert not recording.versions
+    assert judge(recording, Meddling(opened={opened.sequence})).violations == []
+    wrong = replace(recording, log=(replace(opened, studio=AZUREML),))
+    assert "I1" in judge(wrong, Meddling(opened={opened.sequence})).violated
+
+
 def test_what_was_labelled_through_a_persons_gate_must_still_be_somewhere() -> None:
     recording, meddling = _opened_by_hand(Ideal(), shut=True)
     gone = replace(recording, final=replace(recording.final, azureml={}))

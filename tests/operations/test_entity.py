@@ -155,6 +155,40 @@ async def test_a_request_made_while_no_worker_is_up_is_kept_and_runs_once(
     assert [(e.kind, e.operation_id) for e in trail] == [(OperationKind.TRAIN, handle.operation_id)]
 
 
+async def test_a_key_that_was_refused_is_judged_anew_when_it_is_used_again(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r = new_rehearsal()
+    await r.connect()
+    switch = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
+    with pytest.raises(LabelbridgeError, match="operation_running"):
+        await r.bridge.start(r.ref, TrainRequest(model="m1"), key="while another ran")
+    await switch.result(120)
+    with Fault(r.stack, f"/projects/{r.ref.name}\\?", "status", method="GET", status=403):
+        with pytest.raises(LabelbridgeError):
+            await r.bridge.sync(r.ref, timeout=120)
+        await eventually(lambda: _attention(r), "the entity can look at the project")
+        with pytest.raises(LabelbridgeError, match="registry_unreachable"):
+            await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
+
+    async def sees() -> bool | None:
+        return None if await _attention(r) else True
+
+    await eventually(sees, "the entity does not look again")
+    synced = await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
+    await synced.result(120)
+    again = await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
+    assert again.operation_id == synced.operation_id, "one key ran twice"
+    trained = await r.bridge.start(r.ref, TrainRequest(model="m1", labels="as-is"), key="while another ran")
+    assert trained.operation_id != switch.operation_id
+    await trained.cancel()
+
+
+async def _attention(r: Rehearsal) -> str | None:
+    seen = (await r.bridge.status(r.ref)).attention
+    return seen.code if seen else None
+
+
 async def test_a_record_edited_by_hand_in_mid_switch_is_not_overwritten_and_the_switch_is_undone(
     new_rehearsal: NewRehearsal,
 ) -> None:
