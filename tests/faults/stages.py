@@ -104,23 +104,22 @@ def _stages() -> Iterator[Stage]:
     yield Stage("disconnect", "disconnect")
     yield Stage("disconnect in parts", "disconnect", environment=IN_PARTS, only=PARTS)
     yield Stage("disconnect terminated", "disconnect", stop=TERMINATE, at=Step.UNLINK, pace=0.2)
-    yield from _for_a_person()
     yield from _before_the_record()
 
 
 def _for_a_person() -> Iterator[Stage]:
     """The entry of each operation is refused once: everybody can see that a person must give a role back."""
-    for stage in (
-        Stage("connect", "connect"),
-        Stage("connect terminated", "connect", stop=TERMINATE, at=Step.LINK),
-        Stage("to azureml", "switch", to=Studio.AZUREML),
-        Stage("sync", "sync", (*MOVED, "I6")),
-        Stage("train", "train", (*MOVED, "I5")),
-        Stage("reconcile", "reconcile", drifted="gates"),
-        Stage("disconnect", "disconnect"),
-        Stage("import", "import", ("I3",)),
+    for name in (
+        "connect",
+        "connect terminated",
+        "to azureml",
+        "sync",
+        "train",
+        "reconcile",
+        "disconnect",
+        "import",
     ):
-        yield replace(stage, name=f"{stage.name} for a person", refused="announce", only=PERSON)
+        yield replace(STAGES[name], name=f"{name} for a person", refused="announce", only=PERSON)
 
 
 def _before_the_record() -> Iterator[Stage]:
@@ -131,6 +130,7 @@ def _before_the_record() -> Iterator[Stage]:
 
 
 STAGES = {stage.name: stage for stage in _stages()}
+STAGES |= {stage.name: stage for stage in _for_a_person()}
 CHAINS: tuple[tuple[str, ...], ...] = (
     (
         "connect",
