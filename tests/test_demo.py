@@ -15,7 +15,6 @@ from labelbridge.local.demo import main
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("LABELBRIDGE_", "TEMPORAL_", "IDENTITY_"))}
 
 
-@pytest.mark.timeout(420)
 def test_the_demo_tells_the_whole_story_verifies_it_and_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "labelbridge.local.demo", "--directory", str(tmp_path / "state")],

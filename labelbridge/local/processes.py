@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,8 +62,9 @@ class Child:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         ready: Callable[[], bool] = lambda: True,
+        started_again_after: Container[int] = (),
     ) -> None:
-        """`ready` says when the child can serve.
+        """`ready` says when the child can serve; `started_again_after` are exit codes that ask for a new start.
 
         `environment` is added to this process's own without whatever would configure Labelbridge, its
         credential or Temporal there; `directory` is where the child runs (its log's, if None).
@@ -75,6 +76,7 @@ class Child:
         self.wanted = False
         """True while the child is meant to run; the watchdog reports it if it does not."""
         self._ready = ready
+        self._started_again_after = started_again_after
         self._directory = directory or log.parent
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.RLock()
@@ -116,6 +118,16 @@ class Child:
                     start_new_session=True,
                 ).result()
             self.wanted = True
+
+    def start_again(self) -> bool:
+        """True if it had ended by itself with a code that asks for a new start, and was given one."""
+        with self._lock:
+            if not self.wanted or self._process is None:
+                return False
+            if self._process.poll() not in self._started_again_after:
+                return False
+            self.launch()
+            return True
 
     def await_ready(self, timeout: float = READY_TIMEOUT) -> None:
         """Return when the child is ready; `ChildError` if it ended or took longer than `timeout` seconds."""
@@ -176,7 +188,7 @@ def _neutral_environment() -> dict[str, str]:
 
 
 class Watchdog:
-    """Looks at children from a thread and reports the first that died without being asked to."""
+    """Looks at children from a thread: reports who died unasked, starts again who asks for it by its exit code."""
 
     def __init__(self, children: Callable[[], Sequence[Child]], report: Callable[[str], None]) -> None:
         """`report` gets one message, at most once for each death."""
@@ -198,6 +210,6 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._ended.wait(0.25):
             for child in self._children():
-                if child.wanted and not child.alive:
+                if child.wanted and not child.alive and not child.start_again():
                     child.wanted = False
                     self._report(f"{child.name} died without being asked to\n{child.tail()}")

@@ -324,12 +324,24 @@ class Stack:
 
 
 class _Worker(Child):
-    """A worker process; ready when it has said so since it was last started."""
+    """A worker process; ready when it has said so since it was last started.
+
+    It ends itself with EX_TEMPFAIL when it was paused for longer than an effect may live (a laptop
+    that slept) and counts on a supervisor; here that is the watchdog.
+    """
 
     def __init__(self, name: str, log: Path, environment: Mapping[str, str], directory: Path) -> None:
         command = [sys.executable, "-m", "labelbridge.cli.main", "worker"]
         variables = {**environment, "LABELBRIDGE_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
-        super().__init__(name, command, log, environment=variables, directory=directory, ready=self._said_so)
+        super().__init__(
+            name,
+            command,
+            log,
+            environment=variables,
+            directory=directory,
+            ready=self._said_so,
+            started_again_after=(os.EX_TEMPFAIL,),
+        )
         self._from = 0
 
     def launch(self) -> None:

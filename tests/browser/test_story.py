@@ -141,7 +141,6 @@ def held_before_it_opens(story: Story) -> Iterator[None]:
         nobody.request("DELETE", f"/local/faults/{armed}")
 
 
-@pytest.mark.timeout(900)
 def test_the_whole_story_through_the_console(
     people: People, stack: Stack, letters: SeededProject, console: str
 ) -> None:

@@ -23,7 +23,6 @@ from tests.conftest import NewProject
 from tests.local.servers import LabelingSite, LocalAzure, eventually
 from tests.projects import write_folder
 
-pytestmark = pytest.mark.timeout(600)  # an expectation alone may be patient for a minute
 MARKUP = "</script><b>bold</b>"
 TEXT = f"\U0001f600 Ann went\r\nto Rome with Ben.\r\n{MARKUP}\r\n"
 """An emoji and a line end count two in Language; markup is text like any other."""

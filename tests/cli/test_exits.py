@@ -7,15 +7,12 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from tests.cli.conftest import Run
 
 RUNS = 100
 AT_ONCE = 4
 
 
-@pytest.mark.timeout(600)
 def test_a_short_command_run_100_times_ends_cleanly_100_times(labelbridge: Run) -> None:
     def once(_: int) -> tuple[int, bool, str]:
         done = labelbridge("status", "--output", "json")

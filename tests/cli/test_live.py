@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import yaml
 
 from labelbridge.errors import ExitCode
@@ -59,7 +58,6 @@ def background(environment: dict[str, str], *arguments: str) -> Iterator[Stream]
         process.wait()
 
 
-@pytest.mark.timeout(600)
 def test_who_watches_and_who_waits_see_a_sync_through(
     new_project: NewProject, labelbridge: Run, operator: dict[str, str]
 ) -> None:

@@ -51,7 +51,6 @@ def pair(stack: Stack, new_project: NewProject, labelbridge: Run) -> list[str]:
     return sorted(made)
 
 
-@pytest.mark.timeout(400)
 def test_many_are_listed_rehearsed_counted_switched_and_reported(pair: list[str], labelbridge: Run) -> None:
     where = f"name in ({', '.join(pair)}) and active=language"
     lines = listed(labelbridge, where, 2)

@@ -4,8 +4,6 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.faults.campaign import Order, run
 from tests.faults.campaign_judge import Meddling, judge
 from tests.faults.campaign_plan import LATE, life, weather
@@ -151,7 +149,6 @@ def test_meddling_and_recording_can_be_saved_and_judged_again(tmp_path: Path) ->
     assert again.violations == judge(recording, meddling).violations
 
 
-@pytest.mark.timeout(900)
 def test_a_short_campaign_holds(tmp_path: Path) -> None:
     """Connect, one move and disconnect of three projects side by side, one of them imported first."""
     order = Order(

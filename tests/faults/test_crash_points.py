@@ -8,8 +8,6 @@ import asyncio
 import os
 import random
 
-import pytest
-
 from labelbridge.model import ProjectKind
 from tests.faults.coverage import covered
 from tests.faults.crash_points import live, strike_all
@@ -24,7 +22,6 @@ IMPORT = Point("import", "labelbridge.import", "start_import", 1, "after")
 """The import is started, and nobody hears of it."""
 
 
-@pytest.mark.timeout(600)
 async def test_whatever_dies_freezes_or_is_stopped_every_invariant_holds(setting: Setting) -> None:
     report, dice = Report(), random.Random(SEED)
     kinds = dice.sample(tuple(ProjectKind), 3)

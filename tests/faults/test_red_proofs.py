@@ -5,13 +5,10 @@ The situations in which all is well because nothing was taken out are in `make c
 
 import asyncio
 
-import pytest
-
 from tests.faults.lives import Setting
 from tests.faults.scenarios import PROOFS
 
 
-@pytest.mark.timeout(600)
 async def test_a_product_without_one_of_its_protections_violates_an_invariant(setting: Setting) -> None:
     unmissed = list(QUICK)
     for _ in range(TRIES):

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,7 +114,6 @@ def _peak(documents: int) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.timeout(300)
 def test_peak_memory_does_not_grow_with_the_project() -> None:
     # 1.1 as promised; both are past the point at which names and rows go to disk.
     assert _peak(80_000) < 1.1 * _peak(20_000)

@@ -61,7 +61,6 @@ def secrets_of(stack: Watched, receiver: Receiver) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.timeout(420)
 async def test_a_whole_run_leaves_no_secret_in_any_history_log_event_audit_entry_or_blob(
     watched: Watched, tmp_path: Path
 ) -> None:

@@ -89,6 +89,35 @@ def test_the_watchdog_reports_a_child_that_dies_unasked_and_not_one_that_was_sto
     assert "died without being asked to" in reports[0]
 
 
+def test_the_watchdog_starts_a_child_again_that_asks_for_it_by_its_exit_code(tmp_path: Path) -> None:
+    reports: list[str] = []
+    lives = tmp_path / "lives"
+    script = (
+        "import os, sys, time; from pathlib import Path\n"
+        f"lives = Path({str(lives)!r}); lives.open('a').write('x')\n"
+        f"sys.exit({os.EX_TEMPFAIL}) if len(lives.read_text()) == 1 else time.sleep(600)"
+    )
+    child = Child(
+        "c",
+        [sys.executable, "-c", script],
+        tmp_path / "c.log",
+        started_again_after=(os.EX_TEMPFAIL,),
+    )
+    watchdog = Watchdog(lambda: [child], reports.append)
+    child.launch()
+    watchdog.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not (lives.exists() and lives.read_text() == "xx") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert lives.read_text() == "xx"
+        assert child.alive
+    finally:
+        watchdog.stop()
+        child.stop()
+    assert reports == []
+
+
 def test_ports_lie_below_the_range_that_the_kernel_hands_out() -> None:
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert all(port < lowest for port in (free_port() for _ in range(20)))

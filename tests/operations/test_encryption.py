@@ -92,7 +92,6 @@ async def sealed_bridge(sealed: Sealed) -> AsyncIterator[Labelbridge]:
             yield connected
 
 
-@pytest.mark.timeout(400)
 async def test_an_operation_leaves_no_plaintext_survives_a_rotation_and_needs_its_keys(
     stack: Stack, sealed: Sealed, sealed_bridge: Labelbridge, tmp_path: Path
 ) -> None:

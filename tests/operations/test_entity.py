@@ -64,7 +64,6 @@ async def test_an_entity_that_continues_as_new_under_six_clients_runs_each_reque
     assert described.run_id != first.result_run_id, "the entity never continued as new: this proves nothing"
 
 
-@pytest.mark.timeout(600)
 async def test_fifty_callers_of_sync_at_once_make_at_most_two_exports_and_each_gets_fresh_labels(
     new_rehearsal: NewRehearsal,
 ) -> None:

@@ -84,7 +84,6 @@ async def committed(handle: FleetHandle, count: int) -> FleetStatus:
     return await eventually(look, f"never {count} committed with others running", patience=90)
 
 
-@pytest.mark.timeout(300)
 async def test_an_act_on_many_is_resumed_after_a_crash_done_once_for_each_and_can_be_stopped(
     fleet: Fleet, stack: Stack
 ) -> None:

@@ -74,7 +74,6 @@ def _lose_and_restore(stack: Stack, copied: dict[str, tuple[bytes, dict[str, str
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
 async def test_projects_go_on_from_a_copy_of_the_registry_and_an_older_copy_is_taken_for_the_truth(
     alone: tuple[Stack, Labelbridge], tmp_path: Path
 ) -> None:

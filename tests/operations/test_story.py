@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from labelbridge.local.referee import named
 from labelbridge.model import Outcome, ProjectKind, Studio, SwitchRequest
 from labelbridge.plans import plan
@@ -12,7 +10,6 @@ from tests.operations.rehearsal import Rehearsal, eventually
 from workers.versioning import replayer
 
 
-@pytest.mark.timeout(600)
 async def test_connected_labelled_switched_synced_trained_switched_back_and_disconnected(
     new_rehearsal: NewRehearsal,
 ) -> None:

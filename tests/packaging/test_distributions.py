@@ -178,7 +178,6 @@ def test_worker_and_console_need_no_other_extra(wheel: Path, tmp_path: Path, ext
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
 def test_pip_installs_it_from_nothing_and_the_installation_rehearses(
     dist: Path, tmp_path: Path, kind: str
@@ -193,7 +192,6 @@ def test_pip_installs_it_from_nothing_and_the_installation_rehearses(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_pip_installs_the_base_from_nothing(wheel: Path, tmp_path: Path) -> None:
     room = rooms.installed(tmp_path, str(wheel))
     assert room.run("labelbridge", "--version").stdout == "labelbridge 0.1.0\n"

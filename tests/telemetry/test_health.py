@@ -16,8 +16,6 @@ from tests.operations.helpers import TIMEOUT
 from tests.operations.rehearsal import Fault, eventually
 from tests.telemetry.conftest import Fleet, ShownWorker
 
-pytestmark = pytest.mark.timeout(600)  # the room's story is played before the first test
-
 
 def ready(worker: ShownWorker) -> tuple[int, dict[str, Any]]:
     status, text = worker.get("/readyz")

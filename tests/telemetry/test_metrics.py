@@ -8,7 +8,6 @@ import pytest
 from tests.operations.rehearsal import eventually
 from tests.telemetry.conftest import Fleet, Scrape
 
-pytestmark = pytest.mark.timeout(600)  # the room's story is played before the first test
 COMMITTED = {"connect": 1.0, "switch": 1.0, "reconcile": 1.0, "import": 1.0}
 
 

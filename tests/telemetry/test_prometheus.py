@@ -22,7 +22,6 @@ from labelbridge.telemetry.settings import TelemetrySettings
 from tests.operations.rehearsal import eventually
 from tests.telemetry.conftest import HTTP, Fleet, Scrape, required
 
-pytestmark = pytest.mark.timeout(600)  # the room's story is played before the first test
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/labelbridge.json"

@@ -13,7 +13,6 @@ from tests.operations.rehearsal import eventually
 from tests.telemetry.collector import Seen
 from tests.telemetry.conftest import Fleet
 
-pytestmark = pytest.mark.timeout(600)
 SPAN = "00f067aa0ba902b7"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
