@@ -4,6 +4,7 @@ An order to a gate may run twice because opening or shutting says an absolute st
 sent, never skipped because of what was read before (a read may be stale), and always read back.
 """
 
+import asyncio
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -14,6 +15,9 @@ from labelbridge.errors import LabelbridgeError
 from labelbridge.model import GateState, JobRef, ProjectRef, Studio
 from labelbridge.model.steps import GateOrder
 from labelbridge.settings import Settings
+
+_PAUSES_BETWEEN_LOOKS = (0.1, 0.2, 0.4)
+"""Seconds; together well within any attempt's time."""
 
 
 class Gates:
@@ -35,11 +39,7 @@ class Gates:
         if order.open:
             await self._refuse_two_open(order)
         await self._send(order)
-        if await self._is_open(order.studio, order.project, order.job) is not order.open:
-            wanted = "open" if order.open else "shut"
-            raise LabelbridgeError(
-                "not_yet", f"{order.studio.display_name} does not read back as {wanted} yet."
-            )
+        await self._read_back(order)
         return datetime.now(UTC)
 
     @activity.defn(name="read_gates")
@@ -49,6 +49,20 @@ class Gates:
             language_open=await self._is_open(Studio.LANGUAGE, order.project, order.job),
             azureml_open=await self._is_open(Studio.AZUREML, order.project, order.job),
         )
+
+    async def _read_back(self, order: GateOrder) -> None:
+        """Look until the gate is seen as it was ordered; `not_yet` if the last look saw it otherwise.
+
+        A gate is often a moment late. A few looks are cheaper than another attempt, which sends again;
+        a gate that is later than they last is ordered anew.
+        """
+        for pause in (*_PAUSES_BETWEEN_LOOKS, None):
+            if await self._is_open(order.studio, order.project, order.job) is order.open:
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        wanted = "open" if order.open else "shut"
+        raise LabelbridgeError("not_yet", f"{order.studio.display_name} does not read back as {wanted} yet.")
 
     async def _refuse_two_open(self, order: GateOrder) -> None:
         other = order.studio.other

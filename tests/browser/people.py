@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from labelbridge.local.stack import Stack
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds until something awaited is taken for missing: the machine may have two busy cores."""
 expect.set_options(timeout=PATIENCE)
 

@@ -38,7 +38,7 @@ def labelbridge(operator: dict[str, str]) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=150,
+            timeout=300,
             env=operator | environment,
         )
 

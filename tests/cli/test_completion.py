@@ -26,7 +26,7 @@ def completed(line: str, cache: Path) -> list[str]:
     }
     command = [sys.executable, "-m", "labelbridge.cli.main"]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=60, env=os.environ | asked
+        command, capture_output=True, text=True, check=True, timeout=300, env=os.environ | asked
     )
     return done.stdout.split()
 
@@ -34,10 +34,10 @@ def completed(line: str, cache: Path) -> list[str]:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_a_script_that_asks_the_command_itself(shell: str) -> None:
     command = [sys.executable, "-m", "labelbridge.cli.main", "completion", shell]
-    script = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    script = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     assert f"_LABELBRIDGE_COMPLETE=complete_{shell}" in script
     if shell == "bash":
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=60)
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=300)
 
 
 def test_commands_values_and_known_projects_are_completed(

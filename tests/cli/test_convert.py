@@ -12,7 +12,7 @@ from labelbridge.errors import ExitCode
 
 def convert(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "labelbridge.cli.main", "convert", *map(str, arguments)]
-    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=300)
 
 
 @pytest.fixture

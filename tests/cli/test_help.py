@@ -43,7 +43,7 @@ def test_help_loads_the_terminals_libraries_and_nothing_else(arguments: tuple[st
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     assert "Usage" in done.stdout
     modules = done.stderr.split()

@@ -124,7 +124,7 @@ def test_no_color_is_honoured_on_a_terminal(environment: dict[str, str], coloure
     try:
         subprocess.run(
             [sys.executable, "-c", code],
-            stdin=side, stdout=side, stderr=side, check=True, timeout=60, env=given | {"TERM": "xterm"} | environment,
+            stdin=side, stdout=side, stderr=side, check=True, timeout=300, env=given | {"TERM": "xterm"} | environment,
         )  # fmt: skip
         written = os.read(terminal, 65536)
     finally:

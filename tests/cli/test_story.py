@@ -90,7 +90,7 @@ def test_ctrl_c_ends_only_the_waiting(
         operation = next(line.split()[-1].rstrip(".") for line in process.stderr if "is operation" in line)
         next(line for line in process.stderr if ": running" in line)
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=60)[1]
+        rest = process.communicate(timeout=300)[1]
     finally:
         process.kill()
     assert process.returncode == ExitCode.STILL_RUNNING, rest

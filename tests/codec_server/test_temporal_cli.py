@@ -36,7 +36,7 @@ async def test_workflow_show_reads_payloads_with_a_token_and_not_without(
         # Go reads the authorities to trust from this file.
         own = {"SSL_CERT_FILE": str(site.trust.ca), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
         return subprocess.run(
-            [*command, *options], env=own, capture_output=True, text=True, check=False, timeout=60
+            [*command, *options], env=own, capture_output=True, text=True, check=False, timeout=300
         )
 
     def token(*roles: str) -> str:

@@ -17,7 +17,7 @@ from labelbridge.model import ProjectKind
 from tests.console.serving import Site
 from tests.projects import write_folder
 
-PATIENCE = 150.0
+PATIENCE = 300
 """Seconds until an operation is taken for stuck; the longest takes about twenty."""
 NAMES = ("tale-one", "tale-two", "tale-three")
 

@@ -19,7 +19,7 @@ from tests.projects import write_folder
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 INLINE = re.compile(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=|javascript:", re.I)
 """What a strict content security policy would refuse."""
-PATIENCE = 120
+PATIENCE = 300
 
 
 @dataclass

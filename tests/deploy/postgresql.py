@@ -36,7 +36,7 @@ class Server:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )  # fmt: skip
 
     def rows(self, query: str, database: str = DATABASE) -> list[str]:
@@ -67,7 +67,7 @@ def running() -> Iterator[Server]:
             yield server
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
+            process.wait(timeout=300)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -142,7 +142,7 @@ def test_the_local_azure_for_containers_serves_and_says_how_to_reach_it(tmp_path
         assert _as("worker", tmp_path / "state", _TASKS) == "127.0.0.1:7233"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 0
     assert not (tmp_path / "state" / "ready").exists()
 

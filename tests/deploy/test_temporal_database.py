@@ -107,11 +107,11 @@ def test_the_namespace_is_made_once_with_its_retention() -> None:
         ).stdout  # fmt: skip
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     assert "720h0m0s" in described
 
 
 def _run(script: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", str(HERE / script)], env=variables, capture_output=True, text=True, check=False, timeout=60
+        ["sh", str(HERE / script)], env=variables, capture_output=True, text=True, check=False, timeout=300
     )

@@ -95,4 +95,4 @@ class Receiver:
             await asyncio.sleep(0)
             return True if look(self) else None
 
-        await eventually(found, what, patience=90)
+        await eventually(found, what, patience=300)

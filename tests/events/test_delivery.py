@@ -30,7 +30,7 @@ async def _state(stores: Stores, name: str, look: Callable[[SubscriberState], bo
         stored = await stores.subscribers.load(name)
         return stored.state if stored and look(stored.state) else None
 
-    return await eventually(found, f"{name} is not so", patience=90)
+    return await eventually(found, f"{name} is not so", patience=300)
 
 
 async def _ask(client: Client, settings: Settings, request: EventsRequest) -> dict[str, object]:

@@ -37,7 +37,7 @@ async def test_a_topic_gets_every_event_once_the_worker_may_send(
         principal = stack.tenant.principals["worker"].object_id
         scope = f"{GROUP}/providers/Microsoft.EventGrid/topics/{name}"
         await asyncio.to_thread(grant, admin, principal, "EventGrid Data Sender", scope)
-        got = await eventually(received, "the topic did not get the events", patience=90)
+        got = await eventually(received, "the topic did not get the events", patience=300)
     assert {one["specversion"] for one in got} == {"1.0"}
     assert {one["sequence"] for one in got} == {f"{n:012d}" for n in (1, 2, 3)}
     assert {one["type"] for one in got} == {"io.labelbridge.operation.committed"}

@@ -35,7 +35,7 @@ def run(stack: Stack) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=150,
+            timeout=300,
             env=os.environ | stack.environment("operator") | own,
         )
 

@@ -25,7 +25,7 @@ from tests.events.conftest import MakeSettings, OpenStores, RunWorker
 from tests.events.receiver import Receiver
 from tests.operations.rehearsal import eventually
 
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 
 
 async def _look(client: Client, settings: Settings, order: AutoSync, name: str) -> AutoSyncOutcome:

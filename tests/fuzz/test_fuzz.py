@@ -23,7 +23,7 @@ def test_guided_bytes_bring_only_typed_errors(name: str, tmp_path: Path) -> None
     corpus.mkdir()
     command = [sys.executable, "-m", "tests.fuzz.run", name, f"-runs={RUNS}", "-seed=1", str(corpus)]
     done = subprocess.run(
-        [*command, f"-artifact_prefix={tmp_path}/"], capture_output=True, text=True, check=False, timeout=150
+        [*command, f"-artifact_prefix={tmp_path}/"], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 

@@ -110,7 +110,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def _peak(documents: int) -> int:
     command = [sys.executable, "-c", _MEMORY, str(documents)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     return int(done.stdout)
 
 

@@ -63,13 +63,13 @@ class Story:
         await r.connect()
         await r.switch(Studio.AZUREML)
         await self.fails()
-        await r.bridge.sync(r.ref, timeout=120)
-        await r.bridge.train(r.ref, model="m1", timeout=120)
+        await r.bridge.sync(r.ref, timeout=300)
+        await r.bridge.train(r.ref, model="m1", timeout=300)
         await asyncio.gather(
             self.refused(), asyncio.to_thread(self.imports), asyncio.to_thread(self.asks_the_console)
         )
         await r.switch(Studio.LANGUAGE)
-        await r.bridge.disconnect(r.ref, timeout=120)
+        await r.bridge.disconnect(r.ref, timeout=300)
         await asyncio.to_thread(r.labelers.stop)
         await self.receiver.has(lambda got: got.types().count("operation.committed") >= 6)
         for number, got in enumerate(self.receiver.got):
@@ -82,13 +82,13 @@ class Story:
         words = f"Cannot use https://x.example/c?{QUOTED['signature']} with {QUOTED['header']} / {QUOTED['account key']}."
         with Fault(self.stack, f"{r.job_name}/exportLabels", "status", status=400, message=words) as fault:
             with pytest.raises(LabelbridgeError) as caught:
-                await (await r.bridge.start(r.ref, SyncRequest())).result(120)
+                await (await r.bridge.start(r.ref, SyncRequest())).result(300)
             assert (await asyncio.to_thread(fault.view))["struck"]
         assert "Cannot use https://x.example/c?" in caught.value.message, (
             "Azure's words are not shown any more"
         )
         with Fault(self.stack, f"{r.job_name}/exportLabels", "status", status=503, message=words, times=2):
-            await r.bridge.sync(r.ref, timeout=120)
+            await r.bridge.sync(r.ref, timeout=300)
 
     async def refused(self) -> None:
         """By the table, and by the preflight of somebody without roles."""
@@ -103,7 +103,7 @@ class Story:
             async with Labelbridge.connect(self.stack.settings("stranger")) as stranger:
                 await stranger.actor()
         with pytest.raises(LabelbridgeError) as caught:
-            await (await stranger.start(r.ref, SwitchRequest(to=Studio.LANGUAGE))).result(120)
+            await (await stranger.start(r.ref, SwitchRequest(to=Studio.LANGUAGE))).result(300)
         assert caught.value.code == "preflight_failed"
 
     def imports(self) -> None:
@@ -146,7 +146,7 @@ class Story:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = urllib.request.Request(address, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=60, context=context) as answer:
+            with urllib.request.urlopen(request, timeout=300, context=context) as answer:
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -158,7 +158,7 @@ class Story:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=170,
+            timeout=300,
             env=os.environ | self.stack.environment("operator") | {"XDG_CACHE_HOME": str(self.folder)},
         )
         assert code is None or done.returncode == code, done.stderr.decode()

@@ -29,7 +29,7 @@ def shared_folder() -> Path | None:
     return folder if (folder / "azure").is_dir() else None
 
 
-def eventually(look: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 30.0) -> T:
+def eventually(look: Callable[[], T], wanted: Callable[[T], bool], seconds: float = 120.0) -> T:
     """The first value of `look` that is `wanted`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -345,7 +345,7 @@ def test_a_workspace_that_cannot_read_the_data_makes_no_job_and_takes_no_name(
     names = itertools.count(1)
 
     def refused() -> bool:
-        job.name = f"access-{next(names)}"
+        job.name = f"not-yet-{next(names)}"
         return job.arm("PUT", body={"properties": site.properties()}, expect=(201, 403)).status == 403
 
     revoke(admin, identity, "Storage Blob Data Contributor", tenant.storage_account)

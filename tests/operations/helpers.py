@@ -10,7 +10,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,10 @@ from labelbridge.model import (
     Studio,
 )
 from labelbridge.plans import plan
+from tests.operations.rehearsal import eventually
 from tests.projects import CLASSES, ENTITIES, write_folder
 
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 """Seconds until an operation is taken for stuck; the longest takes about twenty."""
 FileChange = Callable[[dict[str, Any]], None]
 """Changes the labels file of a folder before the project is made from it."""
@@ -234,8 +234,7 @@ async def follow(bridge: Labelbridge, ref: ProjectRef, request: Request, **optio
     planned = plan(request, await bridge.status(ref))
     handle = await bridge.start(ref, request, **options)
     result = await handle.result(TIMEOUT)
-    seen = await handle.progress()
-    assert seen is not None
+    seen = await eventually(handle.progress, "the timeline of an operation that has ended")
     assert [(step.name, step.state) for step in seen.steps] == [
         (step.name.value, StepState.DONE) for step in planned
     ]
@@ -314,7 +313,7 @@ async def note_appears(handle: OperationHandle, text: str) -> str:
                 return notes[0]
             await asyncio.sleep(0.1)
 
-    return await asyncio.wait_for(look(), timedelta(seconds=30).total_seconds())
+    return await asyncio.wait_for(look(), TIMEOUT)
 
 
 # Somebody else, somewhere else.

@@ -21,7 +21,7 @@ T = TypeVar("T")
 LOOK = 0.05
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], what: str, patience: float = 60.0) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str, patience: float = 300.0) -> T:
     """The first answer that is not None; fails after `patience` seconds."""
     async with asyncio.timeout(patience):
         while True:
@@ -70,11 +70,11 @@ class Rehearsal:
 
     async def connect(self) -> OperationResult:
         """Connect the project to its labeling job."""
-        return self.note(await self.bridge.connect_project(self.ref, job=self.job_name, timeout=120))
+        return self.note(await self.bridge.connect_project(self.ref, job=self.job_name, timeout=300))
 
     async def switch(self, to: Studio) -> OperationResult:
         """Switch, and keep the result for the verdict."""
-        return self.note(await self.bridge.switch(self.ref, to=to, timeout=120))
+        return self.note(await self.bridge.switch(self.ref, to=to, timeout=300))
 
     def note(self, result: OperationResult) -> OperationResult:
         """Keep a result for the verdict."""
@@ -105,7 +105,7 @@ class Rehearsal:
             right = (gates.language_open, gates.azureml_open) == (language, azureml)
             return True if right and at_rest else None
 
-        await eventually(look, "the gates stayed wrong", patience=90)
+        await eventually(look, "the gates stayed wrong", patience=300)
 
     def verdict(self, active: Studio) -> Verdict:
         """What became of the labelers' writes, by the studios' and the labelers' own logs."""

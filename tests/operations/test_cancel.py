@@ -29,7 +29,7 @@ async def test_a_switch_cancelled_before_its_commit_is_undone(
     before = r.evidence.record()
     handle = await _cancelled_at(r, step, Studio.AZUREML)
     with pytest.raises(LabelbridgeError) as end:
-        await handle.result(60)
+        await handle.result(300)
     assert end.value.code == "cancelled"
     await r.gates_become(language=True, azureml=False)
     after = r.evidence.record()
@@ -54,7 +54,7 @@ async def test_a_switch_back_cancelled_during_its_delivery_gives_language_its_la
         await held.holds()
         await handle.cancel()
     with pytest.raises(LabelbridgeError) as end:
-        await handle.result(60)
+        await handle.result(300)
     assert end.value.code == "cancelled"
     await r.gates_become(language=False, azureml=True)
     assert r.evidence.language_labels() == before
@@ -67,7 +67,7 @@ async def test_a_switch_cancelled_after_its_commit_is_completed(new_rehearsal: N
     await r.connect()
     await asyncio.to_thread(r.labelers.start)
     handle = await _cancelled_at(r, Step.LOOK_AGAIN, Studio.AZUREML)
-    result = r.note(await handle.result(60))
+    result = r.note(await handle.result(300))
     assert (result.active, result.epoch) == (Studio.AZUREML, 1)
     await r.gates_become(language=False, azureml=True)
     await asyncio.to_thread(r.labelers.stop)
@@ -81,7 +81,7 @@ async def test_a_cancelled_training_cancels_the_training_job(new_rehearsal: NewR
         await r.reaches(handle, Step.TRAIN)
         await handle.cancel()
         with pytest.raises(LabelbridgeError) as end:
-            await handle.result(60)
+            await handle.result(300)
     assert end.value.code == "cancelled"
     assert (await r.bridge.status(r.ref)).models == ()
     assert (await r.bridge.history(r.ref))[-1].outcome is Outcome.CANCELLED

@@ -8,7 +8,7 @@ async def test_instructions_are_linked_to_the_labeling_job_and_are_none_of_its_d
     new_rehearsal: NewRehearsal,
 ) -> None:
     r = new_rehearsal(documents=6, labelled=4)
-    await r.bridge.connect_project(r.ref, job=r.job_name, instructions="Mark what is named.", timeout=120)
+    await r.bridge.connect_project(r.ref, job=r.job_name, instructions="Mark what is named.", timeout=300)
     async with AzureSession(r.bridge.settings) as session:
         job = await session.workspace(r.evidence.job.workspace).job(r.job_name)
     assert job is not None

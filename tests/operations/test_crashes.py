@@ -24,7 +24,7 @@ async def _in_azureml(new_rehearsal: NewRehearsal) -> Rehearsal:
 
 
 async def _ends_in_language(r: Rehearsal, handle: OperationHandle) -> None:
-    r.note(await handle.result(150))
+    r.note(await handle.result(300))
     await r.gates_become(language=True, azureml=False)
     await asyncio.to_thread(r.labelers.stop)
     r.assert_nothing_lost(Studio.LANGUAGE)

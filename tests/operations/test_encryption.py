@@ -100,14 +100,14 @@ async def test_an_operation_leaves_no_plaintext_survives_a_rotation_and_needs_it
     handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
     await r.reaches(handle, Step.DRAIN)
     sealed.rotate("k2", "k1", "k2")
-    assert (await handle.result(120)).active is Studio.AZUREML
+    assert (await handle.result(300)).active is Studio.AZUREML
 
     keys = await _history_is_sealed(r)
     assert keys == {"k1", "k2"}
     await _lists_show_it_to_who_has_the_keys(r)
     await _blobs_are_sealed(r, sealed)
     await _without_the_key_it_is_named(r, sealed, tmp_path)
-    assert (await r.bridge.sync(r.ref, timeout=120)).source == "azureml"
+    assert (await r.bridge.sync(r.ref, timeout=300)).source == "azureml"
 
 
 async def _history_is_sealed(r: Rehearsal) -> set[str]:

@@ -49,7 +49,7 @@ async def test_an_entity_that_continues_as_new_under_six_clients_runs_each_reque
             key = f"{number}-{turn}"
             handle = await r.bridge.start(r.ref, SyncRequest(), key=key)
             answers[key] = handle.operation_id
-            await handle.result(120)
+            await handle.result(300)
 
     await asyncio.gather(*(caller(number) for number in range(6)))
     assert len(answers) == 30
@@ -80,7 +80,7 @@ async def test_fifty_callers_of_sync_at_once_make_at_most_two_exports_and_each_g
     with Fault(r.stack, f"/{r.job_name}/exportLabels", "delay", seconds=0.0) as exports:
         # With keys of their own they do not share one request, as callers in fifty processes do not.
         snapshots = await asyncio.gather(
-            *(r.bridge.sync(r.ref, key=uuid4().hex, timeout=240) for _ in range(50))
+            *(r.bridge.sync(r.ref, key=uuid4().hex, timeout=300) for _ in range(50))
         )
         assert 1 <= (await asyncio.to_thread(exports.view))["struck"] <= 2
     await asyncio.to_thread(r.labelers.stop)
@@ -110,7 +110,7 @@ async def test_a_sync_asked_for_before_another_began_and_heard_after_it_ended_sh
     client, queue = r.bridge.client, r.bridge.settings.temporal.task_queue
     before = await _submit.syncs_begun(client, r.ref)
     handle = await r.bridge.start(r.ref, SyncRequest())
-    await handle.result(120)
+    await handle.result(300)
     after = await _submit.syncs_begun(client, r.ref)
     assert before is not None
     assert after == before + 1
@@ -149,7 +149,7 @@ async def test_a_request_made_while_no_worker_is_up_is_kept_and_runs_once(
 
     await eventually(ran, "the request that was kept did not run")
     handle = await r.bridge.start(r.ref, request, key="only-once")
-    await handle.result(60)
+    await handle.result(300)
     trail = await r.bridge.history(r.ref)
     assert [(e.kind, e.operation_id) for e in trail] == [(OperationKind.TRAIN, handle.operation_id)]
 
@@ -162,10 +162,10 @@ async def test_a_key_that_was_refused_is_judged_anew_when_it_is_used_again(
     switch = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
     with pytest.raises(LabelbridgeError, match="operation_running"):
         await r.bridge.start(r.ref, TrainRequest(model="m1"), key="while another ran")
-    await switch.result(120)
+    await switch.result(300)
     with Fault(r.stack, f"/projects/{r.ref.name}\\?", "status", method="GET", status=403):
         with pytest.raises(LabelbridgeError):
-            await r.bridge.sync(r.ref, timeout=120)
+            await r.bridge.sync(r.ref, timeout=300)
         await eventually(lambda: _attention(r), "the entity can look at the project")
         with pytest.raises(LabelbridgeError, match="registry_unreachable"):
             await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
@@ -175,7 +175,7 @@ async def test_a_key_that_was_refused_is_judged_anew_when_it_is_used_again(
 
     await eventually(sees, "the entity does not look again")
     synced = await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
-    await synced.result(120)
+    await synced.result(300)
     again = await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
     assert again.operation_id == synced.operation_id, "one key ran twice"
     trained = await r.bridge.start(r.ref, TrainRequest(model="m1", labels="as-is"), key="while another ran")

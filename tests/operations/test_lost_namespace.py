@@ -89,7 +89,7 @@ async def test_with_temporals_memory_gone_half_done_operations_are_recovered_una
     await asyncio.to_thread(before.labelers.stop)
     before.assert_nothing_lost(Studio.LANGUAGE)
     with pytest.raises(LabelbridgeError) as lost:
-        await waiting.result(120)
+        await waiting.result(300)
     assert lost.value.code == "operation_unknown"
-    snapshot = await idle.bridge.sync(idle.ref, timeout=120)
+    snapshot = await idle.bridge.sync(idle.ref, timeout=300)
     assert snapshot.source == "language"

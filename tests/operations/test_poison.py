@@ -95,7 +95,7 @@ async def test_before_the_commit_what_cannot_succeed_rolls_back(
     with Fault(r.stack, f"/projects/{r.ref.name}/(:export|export/)", **fault):  # type: ignore[arg-type]
         handle = await to_azureml(r)
         with pytest.raises(LabelbridgeError) as end:
-            await handle.result(150)
+            await handle.result(300)
     assert end.value.code == code, end.value
     await r.gates_become(language=True, azureml=False)
     after = await asyncio.to_thread(r.evidence.record)
@@ -129,8 +129,7 @@ async def test_after_the_commit_it_is_visible_what_a_person_must_do_and_the_oper
         handle = await to_azureml(r)
         why = await needs_a_person(r, code)
         assert why.remedy
-        progress = await handle.progress()
-        assert progress is not None
+        progress = await eventually(handle.progress, "the timeline of a switch that needs a person")
         assert progress.attention is not None
         assert progress.attention.code == why.code
         (running,) = [step for step in progress.steps if step.name == Step.OPEN]
@@ -138,7 +137,7 @@ async def test_after_the_commit_it_is_visible_what_a_person_must_do_and_the_oper
         # It goes only forward: a cancellation is not heeded any more.
         await handle.cancel()
         assert (await r.bridge.status(r.ref)).running is not None
-    result = await handle.result(150)
+    result = await handle.result(300)
     assert (result.active, result.epoch) == (Studio.AZUREML, 1)
     assert (await r.bridge.status(r.ref)).attention is None
     assert await told_of(r, EventType.PERSON) == [code]
@@ -158,7 +157,7 @@ async def test_a_record_of_garbage_stops_the_project_visibly_and_nothing_is_over
     whole = await asyncio.to_thread(hand.record)
     await hand.do(hand.overwrite_record, b"<html>gone</html>")
     with pytest.raises(LabelbridgeError) as first:
-        await r.bridge.sync(r.ref, timeout=120)
+        await r.bridge.sync(r.ref, timeout=300)
     assert first.value.code == "record_unreadable"
     entity = r.bridge.client.get_workflow_handle(r.ref.workflow_id)
 
@@ -176,7 +175,7 @@ async def test_a_record_of_garbage_stops_the_project_visibly_and_nothing_is_over
 
     async def served() -> bool | None:
         try:
-            await r.bridge.sync(r.ref, timeout=60)
+            await r.bridge.sync(r.ref, timeout=300)
         except LabelbridgeError as error:
             return None if error.code == "record_unreadable" else False
         return True
@@ -205,7 +204,7 @@ async def test_labels_that_never_come_to_rest_roll_a_switch_back_at_its_deadline
         await asyncio.to_thread(r.labelers.start)
         handle = await to_azureml(r)
         with pytest.raises(LabelbridgeError) as end:
-            await handle.result(150)
+            await handle.result(300)
         assert end.value.code == "drain_deadline"
         await r.gates_become(language=True, azureml=False)
     finally:

@@ -41,7 +41,7 @@ async def connected(new_rehearsal: NewRehearsal, to: Studio = Studio.LANGUAGE) -
 
 
 async def reconciled(r: Rehearsal, policy: str | None = None) -> OperationResult:
-    return await r.bridge.reconcile(r.ref, policy=policy, timeout=120)  # type: ignore[arg-type]
+    return await r.bridge.reconcile(r.ref, policy=policy, timeout=300)  # type: ignore[arg-type]
 
 
 async def trail(r: Rehearsal) -> list[OperationKind]:
@@ -92,10 +92,10 @@ async def _swapped_back(
     # Both are asked for while it runs: neither is refused for something that nobody asked for.
     switch = await r.bridge.start(r.ref, SwitchRequest(to=active.other))
     sync = await r.bridge.start(r.ref, SyncRequest())
-    result = r.note(await handle.result(120))
+    result = r.note(await handle.result(300))
     assert codes(result) == {wrong: "closed", right: "closed"}
-    r.note(await switch.result(120))
-    r.note(await sync.result(120))
+    r.note(await switch.result(300))
+    r.note(await sync.result(300))
     await asyncio.to_thread(r.labelers.stop)
 
     moves = gate_changes(r, changes)
@@ -166,7 +166,7 @@ async def test_a_job_deleted_by_hand_is_reported_and_discarding_its_labels_opens
     (found,) = (await reconciled(r)).drift
     assert (found.code, found.outcome) == (DriftCode.JOB_MISSING, "reported")
     assert "--discard-labels" in found.remedy
-    result = await r.bridge.disconnect(r.ref, labels="discard", timeout=120)
+    result = await r.bridge.disconnect(r.ref, labels="discard", timeout=300)
     assert (result.active, result.snapshot) == (Studio.LANGUAGE, None)
     assert (await asyncio.to_thread(r.evidence.gates)).language_open
     assert await asyncio.to_thread(r.evidence.linked_job) is None
@@ -177,7 +177,7 @@ async def test_a_retired_job_that_was_taken_up_again_by_hand_is_retired_again(
     new_rehearsal: NewRehearsal,
 ) -> None:
     r = await connected(new_rehearsal)
-    await r.bridge.disconnect(r.ref, timeout=120)
+    await r.bridge.disconnect(r.ref, timeout=300)
     url = r.evidence.job.resource_id
     caller = r.stack.tenant.caller("operator")
     body = caller.arm("GET", url, version="2024-04-01-preview").body["properties"]

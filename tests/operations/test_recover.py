@@ -31,7 +31,7 @@ async def terminated_at(r: Rehearsal, request: Request, step: Step) -> Operation
     await r.reaches(handle, step)
     await r.bridge.client.get_workflow_handle(handle.workflow_id).terminate("by a test")
     with pytest.raises(LabelbridgeError) as end:
-        await handle.result(60)
+        await handle.result(300)
     assert end.value.code == "terminated"
     return handle
 
@@ -83,7 +83,7 @@ async def test_an_entity_terminated_in_mid_switch_is_made_anew_by_the_next_reque
     handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
     await r.reaches(handle, Step.DRAIN)
     await r.bridge.client.get_workflow_handle(r.ref.workflow_id).terminate("by a test")
-    snapshot = await r.bridge.sync(r.ref, timeout=120)
+    snapshot = await r.bridge.sync(r.ref, timeout=300)
     assert snapshot.source == "language"
     assert "was undone" in " ".join((await entry_of(r, handle)).notes)
     kinds = [entry.kind for entry in await r.bridge.history(r.ref)]

@@ -86,7 +86,7 @@ async def test_projects_go_on_from_a_copy_of_the_registry_and_an_older_copy_is_t
     await asyncio.to_thread(r.labelers.start)
     try:
         await r.switch(Studio.AZUREML)
-        first = await bridge.sync(r.ref, timeout=120)
+        first = await bridge.sync(r.ref, timeout=300)
         copied = await asyncio.to_thread(registry.copy)
         await asyncio.to_thread(_lose_and_restore, stack, copied)
 
@@ -94,16 +94,16 @@ async def test_projects_go_on_from_a_copy_of_the_registry_and_an_older_copy_is_t
         assert [entry.kind.value for entry in entries] == ["connect", "switch", "sync"]
         status = await bridge.status(r.ref)
         assert (status.active, status.epoch, status.attention) == (Studio.AZUREML, 1, None)
-        second = await bridge.sync(r.ref, timeout=120)
+        second = await bridge.sync(r.ref, timeout=300)
         assert second.source == "azureml"
         assert r.evidence.snapshot(first.id) is not None
         with pytest.raises(LabelbridgeError) as taken:
-            await bridge.connect_project(other.ref, job=r.job_name, timeout=120)
+            await bridge.connect_project(other.ref, job=r.job_name, timeout=300)
         assert taken.value.code == "job_claimed"
 
         # The older copy says that people label in Language.
         await asyncio.to_thread(_lose_and_restore, stack, older)
-        result = await bridge.reconcile(r.ref, timeout=120)
+        result = await bridge.reconcile(r.ref, timeout=300)
         await r.gates_become_in_time(language=True, azureml=False)
     finally:
         await asyncio.to_thread(r.labelers.stop)

@@ -33,11 +33,11 @@ async def _story(r: Rehearsal) -> None:
     await r.gates_become(language=False, azureml=True)
     await _labels_in(r, Studio.AZUREML, 12)
 
-    snapshot = await r.bridge.sync(r.ref, timeout=60)
+    snapshot = await r.bridge.sync(r.ref, timeout=300)
     assert snapshot.source == "azureml"
     assert r.evidence.language_labels() == r.evidence.snapshot(snapshot.id)
 
-    trained = await r.bridge.train(r.ref, model="m1", timeout=60)
+    trained = await r.bridge.train(r.ref, model="m1", timeout=300)
     assert trained.model is not None
     assert r.evidence.language_labels("m1") == r.evidence.snapshot(trained.model.snapshot)
 
@@ -46,7 +46,7 @@ async def _story(r: Rehearsal) -> None:
     assert back.merge is not None
     await r.gates_become(language=True, azureml=False)
 
-    gone = await r.bridge.disconnect(r.ref, timeout=60)
+    gone = await r.bridge.disconnect(r.ref, timeout=300)
     assert (gone.active, gone.epoch) == (Studio.LANGUAGE, 2)
     await asyncio.to_thread(r.labelers.stop)
     assert await asyncio.to_thread(r.evidence.job_is_retired)
@@ -85,9 +85,8 @@ async def test_a_finished_switch_shows_the_steps_of_its_plan(new_rehearsal: NewR
     request = SwitchRequest(to=Studio.AZUREML)
     planned = plan(request, await r.bridge.status(r.ref))
     handle = await r.bridge.start(r.ref, request)
-    await handle.result(60)
-    progress = await handle.progress()
-    assert progress is not None
+    await handle.result(300)
+    progress = await eventually(handle.progress, "the timeline of a switch that has ended")
     assert [step.name for step in progress.steps] == [step.name.value for step in planned]
 
 

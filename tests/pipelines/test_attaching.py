@@ -119,12 +119,12 @@ async def test_a_retry_finds_the_operation_unless_that_failed(
     unknown = TrainRequest(model="m1", labels="0" * 64)
     failed = await attach(bridge, project, unknown, keys[:1])
     with pytest.raises(LabelbridgeError):
-        await failed.result(120)
+        await failed.result(300)
     assert (await attach(bridge, project, unknown, keys[:1])).operation_id == failed.operation_id
     second = await attach(bridge, project, unknown, keys[:2])
     assert second.operation_id != failed.operation_id
     with pytest.raises(LabelbridgeError):
-        await second.result(120)
+        await second.result(300)
 
     # Running, and then done: every later try finds it.
     keys = _again(task_id="again", try_number=3).keys()
@@ -132,7 +132,7 @@ async def test_a_retry_finds_the_operation_unless_that_failed(
     begun = datetime.now(UTC) - timedelta(minutes=5)
     first = await attach(bridge, project, request, keys[:1])
     assert (await attach(bridge, project, request, keys[:2])).operation_id == first.operation_id
-    await first.result(120)
+    await first.result(300)
     assert (await attach(bridge, project, request, keys)).operation_id == first.operation_id
     entries = [one for one in await bridge.history(project) if one.started_at > begun]
     assert [one.outcome for one in entries].count(Outcome.COMMITTED) == 1

@@ -38,7 +38,7 @@ def _run(stack: Stack, *command: str | Path, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=300,
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -70,7 +70,7 @@ async def test_steps_scripts_and_the_marker_carry_the_same_labels(
     stack: Stack, bridge: Labelbridge, new_project: NewProject, tmp_path: Path
 ) -> None:
     project = new_project(documents=12, labelled=12).ref
-    await bridge.connect_project(project, job=f"job-{project.name}", timeout=120)
+    await bridge.connect_project(project, job=f"job-{project.name}", timeout=300)
     before = await bridge.history(project)
     place = {
         "project": project.name,
@@ -117,7 +117,7 @@ async def test_steps_scripts_and_the_marker_carry_the_same_labels(
     script = EXAMPLES / "shell" / "after_people.sh"
     waiting = asyncio.create_task(asyncio.to_thread(_run, stack, script, project.name, "wc", "-l"))
     while not waiting.done():
-        await bridge.sync(project, timeout=120)
+        await bridge.sync(project, timeout=300)
     assert (await waiting).strip() == "12"
 
 

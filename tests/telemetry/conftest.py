@@ -199,7 +199,7 @@ async def _move(fleet: Fleet, bridge: Labelbridge) -> None:
     switch = (*COMMAND, "switch", bench.ref.name, "--to", "azureml")
     with Fault(stack, r"/pause\?|/authoring/", "status", status=429, seconds=1, times=2):
         done = await asyncio.to_thread(
-            subprocess.run, switch, env=environment, capture_output=True, text=True, timeout=180
+            subprocess.run, switch, env=environment, capture_output=True, text=True, timeout=300
         )
     assert done.returncode == 0, done.stderr
     entry = (await bridge.history(bench.ref))[-1]
