@@ -11,8 +11,8 @@ from tests.projects import write_folder
 
 MAKING = 8
 """Projects that are made at once: more only wait for the local Azure."""
-WIDTH = 100
-"""Operations that this process starts at once; the entities queue nothing, the workers do."""
+WIDTH = 1000
+"""Operations that this process starts at once: they mostly wait, so fewer would leave the machine idle."""
 
 
 async def make_many(stack: Stack, count: int) -> list[SeededProject]:
