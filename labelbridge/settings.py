@@ -40,6 +40,9 @@ class TemporalSettings(BaseModel):
     """A killed worker's cached workflows stall for this long; the SDK's default is 10 s."""
     max_cached_workflows: int = Field(default=1000, ge=0)
     """Workflows that a worker keeps in memory between two tasks; with 0 it replays each from its history."""
+    max_concurrent_workflow_tasks: int = Field(default=16, ge=2)
+    """Workflow tasks that a worker takes at once. Python carries out one at a time, and the server gives up
+    each that is not answered 10 s after it was taken: more are safer on the server, where they wait."""
     graceful_shutdown: timedelta = timedelta(seconds=20)
     """How long activities may finish at shutdown; must be shorter than the orchestrator's kill grace."""
     deployment_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,199}$")

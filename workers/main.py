@@ -57,6 +57,7 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
         workflow_runner=sandbox(PASSTHROUGH, versioned=version is not None),
         deployment_config=version,
         max_cached_workflows=temporal.max_cached_workflows,
+        max_concurrent_workflow_tasks=temporal.max_concurrent_workflow_tasks,
         sticky_queue_schedule_to_start_timeout=temporal.sticky_timeout,
         graceful_shutdown_timeout=temporal.graceful_shutdown,
         on_fatal_error=_end_soon(settings),

@@ -192,6 +192,7 @@ async def test_a_retired_job_that_was_taken_up_again_by_hand_is_retired_again(
     writable = {name: value for name, value in body.items() if name not in read_only}
     caller.arm("PUT", url, {"properties": {**writable, "isArchived": False}}, version="2024-04-01-preview")
     await Hand(r).do(Hand(r).job, "resume")
+    await r.gates_become(language=True, azureml=True)
     assert codes(await reconciled(r)) == {DriftCode.RETIRED_OPEN: "closed"}
     assert await asyncio.to_thread(r.evidence.job_is_retired)
 
