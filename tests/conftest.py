@@ -11,6 +11,7 @@ import pytest
 from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
+from labelbridge.local.processes import PORTS_VARIABLE
 from labelbridge.local.seed import SeededProject, make_project
 from labelbridge.local.stack import Stack
 from labelbridge.local.temporal import TemporalServer
@@ -19,6 +20,10 @@ from tests.projects import write_folder
 
 if TYPE_CHECKING:
     from labelbridge.client import Labelbridge
+
+# Test processes beside each other choose their servers' ports from ranges of their own.
+if (beside := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")).isdigit() and int(beside) < 16:
+    os.environ[PORTS_VARIABLE] = f"{15_000 + 1_000 * int(beside)}-{15_999 + 1_000 * int(beside)}"
 
 # A machine that is busy with other tests makes any of them slow: time proves nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

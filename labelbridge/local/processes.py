@@ -22,6 +22,9 @@ _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 long as the process starts them all."""
 _EXEC = Path(__file__).with_name("_exec.py")
 _CONFIGURING = ("LABELBRIDGE_", "TEMPORAL_", "AZURE_", "IDENTITY_", "MSI_")
+PORTS_VARIABLE = "LABELBRIDGE_LOCAL_PORTS"
+_given: set[int] = set()
+"""Ports that this process was given: a server that is down for a moment must find its own again."""
 READY_TIMEOUT = 60.0
 """Seconds; a cold start on a machine with two busy cores was seen to take 15."""
 POLL = 0.05
@@ -34,20 +37,26 @@ class ChildError(RuntimeError):
 
 
 def free_port() -> int:
-    """A free TCP port on loopback below the ephemeral range.
+    """A free TCP port on loopback below the ephemeral range; none twice in a process's life.
 
     Ports that the kernel hands out itself (`ip_local_port_range`, from 32768) may be taken by any
-    client's outgoing connection while a server is being restarted; these are not.
+    client's outgoing connection while a server is being restarted; these are not. Processes that start
+    many servers beside each other are told apart by `LABELBRIDGE_LOCAL_PORTS`, such as `15000-17999`:
+    between the look at a port and its server's start another one could take it.
     """
+    lowest, highest = map(int, os.environ.get(PORTS_VARIABLE, "15000-31999").split("-"))
     for _ in range(200):
-        port = random.randint(15_000, 32_000)  # noqa: S311
+        port = random.randint(lowest, highest)  # noqa: S311
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
-    raise ChildError("no free port between 15000 and 32000 on 127.0.0.1")
+    raise ChildError(f"no free port between {lowest} and {highest} on 127.0.0.1")
 
 
 class Child:

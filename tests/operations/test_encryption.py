@@ -24,11 +24,10 @@ from labelbridge.local.processes import Child
 from labelbridge.local.seed import RECORDS_ACCOUNT
 from labelbridge.local.stack import Stack
 from labelbridge.model import ProjectKind, ProjectSummary, Studio, SwitchRequest
-from labelbridge.plans import Step
 from labelbridge.settings import Settings
 from tests.encryption.histories import sealed_by
 from tests.namespaces import make_namespace
-from tests.operations.rehearsal import Rehearsal, eventually
+from tests.operations.rehearsal import Fault, Rehearsal, eventually
 
 
 @dataclass
@@ -97,9 +96,10 @@ async def test_an_operation_leaves_no_plaintext_survives_a_rotation_and_needs_it
 ) -> None:
     r = Rehearsal.make(stack, sealed_bridge, tmp_path, ProjectKind.ENTITIES, documents=12, labelled=8)
     await r.connect()
-    handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
-    await r.reaches(handle, Step.DRAIN)
-    sealed.rotate("k2", "k1", "k2")
+    with Fault(stack, f"/{r.job_name}/resume", "hang") as held:
+        handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
+        await held.holds()
+        sealed.rotate("k2", "k1", "k2")
     assert (await handle.result(300)).active is Studio.AZUREML
 
     keys = await _history_is_sealed(r)
