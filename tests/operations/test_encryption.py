@@ -96,15 +96,14 @@ async def test_an_operation_leaves_no_plaintext_survives_a_rotation_and_needs_it
 ) -> None:
     r = Rehearsal.make(stack, sealed_bridge, tmp_path, ProjectKind.ENTITIES, documents=12, labelled=8)
     await r.connect()
-    with Fault(stack, f"/{r.job_name}/resume", "hang") as held:
+    with Fault(stack, f"/{r.ref.name}/:export", "hang") as held:
         handle = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
         await held.holds()
         sealed.rotate("k2", "k1", "k2")
     assert (await handle.result(300)).active is Studio.AZUREML
 
-    keys = await _history_is_sealed(r)
-    assert keys == {"k1", "k2"}
     await _lists_show_it_to_who_has_the_keys(r)
+    assert await _history_is_sealed(r) == {"k1", "k2"}
     await _blobs_are_sealed(r, sealed)
     await _without_the_key_it_is_named(r, sealed, tmp_path)
     assert (await r.bridge.sync(r.ref, timeout=300)).source == "azureml"
