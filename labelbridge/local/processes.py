@@ -44,7 +44,11 @@ def free_port() -> int:
     many servers beside each other are told apart by `LABELBRIDGE_LOCAL_PORTS`, such as `15000-17999`:
     between the look at a port and its server's start another one could take it.
     """
-    lowest, highest = map(int, os.environ.get(PORTS_VARIABLE, "15000-31999").split("-"))
+    wanted = os.environ.get(PORTS_VARIABLE, "15000-31999")
+    try:
+        lowest, highest = map(int, wanted.split("-"))
+    except ValueError:
+        raise ChildError(f"{PORTS_VARIABLE} is {wanted!r}; it must be like 15000-17999") from None
     for _ in range(200):
         port = random.randint(lowest, highest)  # noqa: S311
         if port in _given:

@@ -252,7 +252,7 @@ async def dry_then_done(
     assert seen.documents == len(bench.project.documents)
     after = await bench.standing()
     assert after == before
-    assert not after.operations - before.operations
+    assert not after.operations ^ before.operations
     return seen, await follow(bridge, bench.ref, request)
 
 
@@ -278,7 +278,7 @@ async def refused_at_once(bench: Bench, ask: Awaitable[Any], code: str) -> Label
     assert caught.value.remedy
     after = await bench.standing()
     assert after == before
-    assert not after.operations - before.operations
+    assert not after.operations ^ before.operations
     return caught.value
 
 
