@@ -8,6 +8,7 @@ neither counts.
 """
 
 import asyncio
+import hashlib
 import itertools
 import random
 import time
@@ -35,7 +36,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from labelbridge import names
 from labelbridge._handle import PASSING, as_error
 from labelbridge.errors import LabelbridgeError
-from labelbridge.model import Accepted, JobRef, Model, ProjectRef, ProjectStatus, Submission
+from labelbridge.model import Accepted, ErrorInfo, JobRef, Model, ProjectRef, ProjectStatus, Submission
 from labelbridge.model.steps import EntityState, LedgerEntry
 
 N = TypeVar("N", bound=Model)
@@ -50,9 +51,6 @@ _LOOKS = 5
 """Times that the outcome of a request that was left as a signal is looked for between two Updates."""
 _BUSY = frozenset({RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED})
 """Too many Updates, or one aborted because of them."""
-_MOST_REFUSALS = 10
-"""Refusals by an operation that has ended, before the caller is told of one: the entity learns of an end
-within seconds, but a refusal that it remembers (of a request that was left as a signal) stays."""
 _CLOSING = frozenset({names.MOVING, "AcceptedUpdateCompletedWorkflow", "UnprocessedUpdate"})
 """The entity continues as new or ends: the next run answers. The last one the server says of an Update that
 came to a run which ended before it was looked at."""
@@ -93,6 +91,9 @@ async def submit(
     An Update is durable only once a worker accepted it, so after one attempt without an answer the
     same submission is also left as a signal, which the server keeps; the entity knows its id and
     runs it once.
+
+    A refusal because of an operation that has ended is not the caller's: a caller who awaited one operation may
+    ask for the next before its end has reached the entity, which takes as long as there is work before it.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     updates = _Updates(client, task_queue, project, submission)
@@ -101,13 +102,19 @@ async def submit(
         if accepted := await updates.ask():
             return accepted
         if updates.unheard:
-            signalled = signalled or await _signal(client, task_queue, project, submission)
-        if signalled and (answer := await _outcome(client, project, submission, deadline)):
-            return _accepted(answer)
+            signalled = signalled or await _signal(client, task_queue, project, updates.submission)
+        if signalled or updates.refusal:
+            looks = _LOOKS if signalled else 1
+            answer = await _outcome(client, project, updates.submission, deadline, looks)
+            if answer and not await _is_over(client, answer.refused):
+                return _accepted(answer)
+            if answer:
+                updates.ask_anew()
+                signalled = False
         if deadline is not None and time.monotonic() > deadline:
             break
         await _pause(attempt)
-    raise LabelbridgeError(
+    raise updates.refusal or LabelbridgeError(
         "no_worker" if signalled else "temporal_unreachable", data={"key": submission.request_id}
     )
 
@@ -117,7 +124,7 @@ class _Updates:
 
     def __init__(self, client: Client, task_queue: str, project: ProjectRef, submission: Submission) -> None:
         self._client, self._task_queue = client, task_queue
-        self._project, self._submission = project, submission
+        self._project, self.submission, self._asked = project, submission, submission
         self._places = _places_of(client, project)
         self._refusals = 0
         # The server keeps every answer by the Update's id, also a refusal: a key that is used again later must
@@ -125,6 +132,19 @@ class _Updates:
         self._call = uuid.uuid4().hex[:12]
         self.unheard = False
         """The last Update reached no worker, as far as anybody knows."""
+        self.refusal: LabelbridgeError | None = None
+        """That of the last Update, by an operation that has ended."""
+        self._renewals = 0
+
+    def ask_anew(self) -> None:
+        """From now on ask under another id: the entity remembers that it refused this one.
+
+        It does so with what was left as a signal. The id follows from the caller's key, so that whoever repeats
+        the request with the same key comes to the same one.
+        """
+        self._renewals += 1
+        renewed = hashlib.sha256(f"{self._renewals}/{self._asked.request_id}".encode()).hexdigest()
+        self.submission = self._asked.model_copy(update={"request_id": renewed})
 
     async def ask(self) -> Accepted | None:
         """The answer, or None if there was none; a refusal is raised."""
@@ -135,15 +155,16 @@ class _Updates:
         return answer
 
     async def _ask(self) -> Accepted | None:
-        self.unheard = False
+        self.unheard, self.refusal = False, None
         try:
             async with self._places.one():
                 return await self._update()
         except WorkflowUpdateFailedError as error:
             if not _is_closing(error):
                 refusal = as_error(error.cause)
-                if self._refusals >= _MOST_REFUSALS or not await _is_over(self._client, refusal):
+                if not await _is_over(self._client, refusal.info):
                     raise refusal from error
+                self.refusal = refusal
                 self._refusals += 1
         except WorkflowUpdateRPCTimeoutOrCancelledError:
             if (task := asyncio.current_task()) and task.cancelling():  # the SDK says both with one error
@@ -159,7 +180,7 @@ class _Updates:
 
     async def _update(self) -> Accepted:
         """One Update. The server keeps a refusal by its id, so what is asked again after one has another id."""
-        submission, refusals = self._submission, self._refusals
+        submission, refusals = self.submission, self._refusals
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             names.ENTITY_WORKFLOW,
             EntityState(project=self._project),
@@ -224,11 +245,11 @@ def _places_of(client: Client, project: ProjectRef) -> _Places:
 
 
 async def _outcome(
-    client: Client, project: ProjectRef, submission: Submission, deadline: float | None
+    client: Client, project: ProjectRef, submission: Submission, deadline: float | None, looks: int
 ) -> LedgerEntry | None:
-    """What the entity answered to a submission that was left as a signal; None if nobody can say yet."""
+    """What the entity remembers to have answered to a submission; None if nothing, or if nobody can say yet."""
     entity = client.get_workflow_handle(project.workflow_id)
-    for look in range(_LOOKS):
+    for look in range(looks):
         try:
             async with _places_of(client, project).one():
                 seen: LedgerEntry | None = await entity.query(
@@ -238,7 +259,8 @@ async def _outcome(
             return None
         if seen is not None or (deadline is not None and time.monotonic() > deadline):
             return seen
-        await _pause(look + 2)
+        if look + 1 < looks:
+            await _pause(look + 2)
     return None
 
 
@@ -285,12 +307,11 @@ async def status(client: Client, project: ProjectRef) -> ProjectStatus | None:
         await asyncio.sleep(_PAUSES[0])
 
 
-async def _is_over(client: Client, refusal: LabelbridgeError) -> bool:
-    """True if the operation that is said to run has ended, and the entity only does not know it yet.
-
-    A caller who awaited one operation may ask for the next before its end has reached the entity.
-    """
-    return refusal.code == "operation_running" and await _has_ended(client, refusal.data.get("workflow_id"))
+async def _is_over(client: Client, refusal: ErrorInfo | None) -> bool:
+    """True if the operation that is said to run has ended, and the entity did not know it when it refused."""
+    if refusal is None or refusal.code != "operation_running":
+        return False
+    return await _has_ended(client, refusal.data.get("workflow_id"))
 
 
 async def _has_ended(client: Client, workflow_id: str | None) -> bool:

@@ -66,9 +66,12 @@ class Bench:
         began = time.monotonic()
         self.projects = await make_many(self.stack, count)
         made = time.monotonic() - began
-        await connect_all(self.bridge, self.projects)
+        refused = await connect_all(self.bridge, self.projects)
         connected = time.monotonic() - began - made
-        say(f"\n{len(self.projects)} projects made in {made:.0f} s, connected in {connected:.0f} s.")
+        say(
+            f"\n{len(self.projects)} projects made in {made:.0f} s, connected in {connected:.0f} s "
+            f"({refused} times refused for the moment)."
+        )
 
     async def single(self) -> None:
         """One switch after the other, beside bare workflows with as many steps."""
@@ -101,13 +104,15 @@ class Bench:
         worker = self.stack.child("worker-1").pid
         before = memory(worker)
         began = time.monotonic()
-        ids = await switch_all(self.bridge, self.projects, to)
+        ids, refused = await switch_all(self.bridge, self.projects, to)
         took = time.monotonic() - began
         first = await told(self.bridge.client, f"{self.projects[0].ref.workflow_id}/{ids[0]}")
         self.steps = first.activities + 1
         floor = await bare.timed(self.bridge.client, self.steps, count)
         beyond = took - first.waited
-        say(f"\n## {count} projects at once: {self.steps} activities a switch\n")
+        say(
+            f"\n## {count} projects at once: {self.steps} activities a switch, {refused} times refused for the moment\n"
+        )
         say("| | seconds | a second |\n|---|---|---|")
         say(f"| switches | {took:.1f} | {count / took:.2f} |")
         say(

@@ -1,9 +1,13 @@
 """Many small projects in the local Azure, made side by side through its APIs."""
 
 import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from labelbridge.client import Labelbridge
+from labelbridge.errors import LabelbridgeError
 from labelbridge.local.seed import SeededProject, make_project
 from labelbridge.local.stack import Stack
 from labelbridge.model import ProjectKind, Studio
@@ -11,8 +15,12 @@ from tests.projects import write_folder
 
 MAKING = 8
 """Projects that are made at once: more only wait for the local Azure."""
-WIDTH = 1000
-"""Operations that this process starts at once: they mostly wait, so fewer would leave the machine idle."""
+WIDTH = 250
+"""Projects that are connected at once: each waits for minutes on purpose, so fewer would leave the machine idle, and
+of many more the first look at their records would not come to its turn in time, so they would be refused."""
+AGAIN = 5.0
+"""Seconds until a caller asks again who was refused for the moment."""
+_Result = TypeVar("_Result")
 
 
 async def make_many(stack: Stack, count: int) -> list[SeededProject]:
@@ -27,24 +35,41 @@ async def make_many(stack: Stack, count: int) -> list[SeededProject]:
     return list(await asyncio.gather(*(one(number) for number in range(count))))
 
 
-async def connect_all(bridge: Labelbridge, projects: list[SeededProject]) -> None:
-    """Each to a labeling job of its own name."""
+async def connect_all(bridge: Labelbridge, projects: list[SeededProject]) -> int:
+    """Each to a labeling job of its own name; gives how often somebody was refused for the moment."""
     places = asyncio.Semaphore(WIDTH)
 
-    async def one(project: SeededProject) -> None:
+    async def one(project: SeededProject) -> int:
         async with places:
-            await bridge.connect_project(project.ref, job=project.ref.name, timeout=1800)
+            _, refused = await _granted(
+                lambda: bridge.connect_project(project.ref, job=project.ref.name, timeout=1800)
+            )
+            return refused
 
-    await asyncio.gather(*(one(project) for project in projects))
+    return sum(await asyncio.gather(*(one(project) for project in projects)))
 
 
-async def switch_all(bridge: Labelbridge, projects: list[SeededProject], to: Studio) -> list[str]:
-    """All at once; gives the ids of the operations."""
+async def switch_all(bridge: Labelbridge, projects: list[SeededProject], to: Studio) -> tuple[list[str], int]:
+    """All at once; gives the ids of the operations, and how often somebody was refused for the moment."""
 
-    async def one(project: SeededProject) -> str:
-        return (await bridge.switch(project.ref, to=to, timeout=3600)).operation_id
+    async def one(project: SeededProject) -> tuple[str, int]:
+        result, refused = await _granted(lambda: bridge.switch(project.ref, to=to, timeout=3600))
+        return result.operation_id, refused
 
-    return list(await asyncio.gather(*(one(project) for project in projects)))
+    done = await asyncio.gather(*(one(project) for project in projects))
+    return [operation for operation, _ in done], sum(refused for _, refused in done)
+
+
+async def _granted(ask: Callable[[], Awaitable[_Result]]) -> tuple[_Result, int]:
+    """Ask, and ask again as a caller does who is told that it is for the moment only; also how often that was."""
+    for refused in itertools.count():
+        try:
+            return await ask(), refused
+        except LabelbridgeError as error:
+            if error.final:
+                raise
+            await asyncio.sleep(AGAIN)
+    raise AssertionError
 
 
 def memory(pid: int) -> float:

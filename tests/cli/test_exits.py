@@ -1,26 +1,29 @@
 """A process that used the Temporal client ends cleanly, always.
 
-Without `os._exit` about one such process in twelve crashes or hangs in the interpreter's take-down.
+Without `os._exit` about one such process in twelve crashes or hangs in the interpreter's take-down: 30 of them
+would end well once in fourteen times, 100 once in six thousand.
 """
 
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.cli.conftest import Run
 
-RUNS = 100
 AT_ONCE = 4
 
 
-def test_a_short_command_run_100_times_ends_cleanly_100_times(labelbridge: Run) -> None:
+@pytest.mark.parametrize("runs", [30, pytest.param(100, marks=pytest.mark.long)])
+def test_a_short_command_ends_cleanly_however_often_it_is_run(labelbridge: Run, runs: int) -> None:
     def once(_: int) -> tuple[int, bool, str]:
         done = labelbridge("status", "--output", "json")
         return done.returncode, isinstance(json.loads(done.stdout), list), done.stderr
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ends = Counter(pool.map(once, range(RUNS)))
-    assert ends == {(0, True, ""): RUNS}
+        ends = Counter(pool.map(once, range(runs)))
+    assert ends == {(0, True, ""): runs}
 
 
 def test_an_unreachable_temporal_exits_with_7_and_says_where_it_looked(

@@ -8,6 +8,7 @@ that, it promises that
   that studio becomes the active one;
 - what was labelled through it is in the active studio, in a snapshot that a report names, or still in the
   studio where it was made (nothing is ever written into a labeling job);
+- a retired labeling job that a person takes up again is shut likewise; only Labelbridge may never open it;
 - everything else holds as if nobody had meddled, a second opening by Labelbridge itself included.
 
 An operation that was terminated by hand tells its caller so, whatever became of it, and may have ended
@@ -89,8 +90,8 @@ def _judged(recording: Recording, spans: "list[Span]", added: Iterable[tuple[str
     if not spans:
         return check(recording)
     whole, calm = check(recording), check(_retold(recording, spans, writes=False)[0])
-    violations = [one for one in calm.violations if one.invariant == "I1"]
-    violations += [one for one in whole.violations if one.invariant in ("I3", "I4", "I5")]
+    violations = [one for one in calm.violations if one.invariant in ("I1", "I4")]
+    violations += [one for one in whole.violations if one.invariant in ("I3", "I5")]
     return Verdict(violations + _of_labels(recording, spans), whole.witnessed)
 
 

@@ -46,7 +46,6 @@ class CampaignWitness(Witness):
         self.labelers = Labelers.of(
             stack.tenant, project, path / f"{project.ref.name}.jsonl", people=("ann",), pace=PACE, job=None
         )
-        self._admin = stack.tenant.caller(ADMIN).principal
 
     def _job(self, project: SeededProject, number: int) -> JobRef:
         return JobRef(workspace=self._stack.tenant.workspace, name=f"job-{project.ref.name}-{number}")
@@ -73,15 +72,6 @@ class CampaignWitness(Witness):
 
     def _claim_of(self, job: JobRef, holder: dict[str, Any]) -> None:
         self._claims.append(Claim(time.time(), job.name, holder["project"]["name"], holder["operation_id"]))
-
-    def opened_by_people(self) -> set[int]:
-        """Numbers of the lines in which a person opened a gate."""
-        assert self._admin is not None
-        return {
-            row["sequence"]
-            for row in self._log.of(self._subjects())
-            if row["event"] == "opened" and row["by"] == self._admin.object_id
-        }
 
     def _subjects(self) -> dict[str, Studio]:
         account = arm_name(self.project.ref.language_resource)

@@ -41,6 +41,7 @@ from labelbridge.model import (
 from labelbridge.plans import Step
 from tests.faults import portal
 from tests.faults.births import born, labels_file, unborn
+from tests.faults.campaign_judge import Meddling, judge
 from tests.faults.checker import Verdict, check
 from tests.faults.recording import Ask
 from tests.faults.stages import CANCEL, STAGES, TERMINATE, Stage
@@ -56,6 +57,8 @@ Meddle = Callable[[], Awaitable[None]]
 """What somebody does past Labelbridge."""
 LOOK = 0.05
 """Seconds between two looks at something that costs little."""
+ASK = 0.2
+"""Seconds between two questions that a worker answers."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ class Life:
     """When the last stage began."""
     came_to: str | None = None
     reached: bool = True
+    meddled: bool = False
+    """Somebody opened a second studio, which the verdict does not hold against Labelbridge."""
 
     @classmethod
     async def begin(cls, setting: Setting, kind: ProjectKind, *, rival: "Life | None" = None) -> "Life":
@@ -241,6 +246,7 @@ class Life:
             await self.somebody_labels()
         await self.dismiss()
         if stage.drifted:
+            self.meddled = self.meddled or stage.drifted in portal.OPENS_A_SECOND
             await asyncio.to_thread(portal.DRIFTS[stage.drifted], self.witness)
         own = {"environment": stage.environment, "pace": stage.pace, "refused": stage.refused}
         options = {**own, **options}
@@ -269,7 +275,7 @@ class Life:
             if not current.alive or current.frozen:
                 struck = struck or hand.struck
                 current = self.hire(**options)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(ASK if asked.done() else LOOK)
         return struck
 
     async def wake(self, hand: Hand) -> None:
@@ -289,7 +295,7 @@ class Life:
             assert time.monotonic() < deadline, f"the entity of {self.name} does not come to rest"
             if not any(hand.alive and not hand.frozen for hand in self.hands):
                 self.hire(**options)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(ASK)
 
     async def _is_at_rest(self) -> bool:
         """True once the entity answers that nothing runs."""
@@ -377,7 +383,9 @@ class Life:
         working = bool(labelers._threads)
         labelers.stop()
         recording = self.witness.recording()
-        verdict = check(recording)
+        verdict = (
+            judge(recording, Meddling(self.witness.opened_by_people())) if self.meddled else check(recording)
+        )
         if verdict.violations:
             recording.save(self.setting.path / f"{self.name}.recording.json")
         if working:

@@ -3,14 +3,24 @@
 import time
 from collections.abc import Callable, Mapping
 
-from labelbridge.local.api import LABELING_VERSION
+from labelbridge.local.api import LABELING_VERSION, Caller
 from labelbridge.local.seed import ADMIN
 from labelbridge.local.studios import is_open
-from labelbridge.model import Studio
+from labelbridge.model import JobRef, Studio
 from tests.faults.witness import Witness
 
 PATIENCE = 30.0
 """Seconds until a gate is taken for stuck; the local Azure's are two seconds late at most."""
+
+READ_ONLY = (
+    "status",
+    "provisioningState",
+    "progressMetrics",
+    "projectId",
+    "statusMessages",
+    "createdDateTime",
+)
+"""Properties of a labeling job that only Azure writes."""
 
 
 def resume_job(witness: Witness) -> None:
@@ -47,6 +57,24 @@ def swap_gates(witness: Witness) -> None:
     resume_job(witness)
 
 
+def unarchive(caller: Caller, job: JobRef) -> None:
+    """Take a retired labeling job out of the archive, as it is read without what only Azure writes."""
+    body = caller.arm("GET", job.resource_id, version=LABELING_VERSION).body["properties"]
+    writable = {name: value for name, value in body.items() if name not in READ_ONLY}
+    changed = {"properties": {**writable, "isArchived": False}}
+    caller.arm("PUT", job.resource_id, changed, version=LABELING_VERSION)
+
+
+def take_up_again(witness: Witness) -> None:
+    """People may label in the retired labeling job, beside Language."""
+    unarchive(witness.tenant.caller(ADMIN), witness.job)
+    resume_job(witness)
+    deadline = time.monotonic() + PATIENCE
+    while not is_open(witness.evidence.studios[Studio.AZUREML]):
+        assert time.monotonic() < deadline, "the labeling job does not open"
+        time.sleep(0.1)
+
+
 def lose_the_claim(witness: Witness) -> None:
     """The blob that says whose the labeling job is, is deleted."""
     witness.delete_claim()
@@ -55,5 +83,8 @@ def lose_the_claim(witness: Witness) -> None:
 DRIFTS: Mapping[str, Callable[[Witness], None]] = {
     "gates": swap_gates,
     "claim": lose_the_claim,
+    "retired": take_up_again,
 }
 """What a project may have to be reconciled after."""
+OPENS_A_SECOND = ("retired",)
+"""Those that open one studio beside the other, which nobody can prevent."""

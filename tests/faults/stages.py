@@ -101,6 +101,7 @@ def _stages() -> Iterator[Stage]:
     yield Stage("reconcile", "reconcile", drifted="gates")
     yield Stage("reconcile a claim", "reconcile", drifted="claim", only=("claim",))
     yield Stage("reconcile reporting", "reconcile", drifted="claim", policy="report", only=("write_record",))
+    yield Stage("reconcile a retired job", "reconcile", drifted="retired", only=("retire_job",))
     yield Stage("disconnect", "disconnect")
     yield Stage("disconnect in parts", "disconnect", environment=IN_PARTS, only=PARTS)
     yield Stage("disconnect terminated", "disconnect", stop=TERMINATE, at=Step.UNLINK, pace=0.2)
@@ -161,7 +162,7 @@ CHAINS: tuple[tuple[str, ...], ...] = (
         "to language in parts",
         "disconnect for a person",
     ),
-    ("connect", "to azureml", "disconnect in parts"),
+    ("connect", "to azureml", "disconnect in parts", "reconcile a retired job"),
     ("connect terminated for a person",),
     ("import for a person",),
     (

@@ -68,6 +68,23 @@ def test_a_gate_that_a_person_opened_and_nobody_shut_is_a_violation() -> None:
     assert "I1" in judge(recording, meddling).violated
 
 
+def test_a_retired_job_that_a_person_took_up_again_must_be_shut_and_only_a_person_may_open_it() -> None:
+    ideal = Ideal()
+    ideal.connect()
+    ideal.switch()
+    ideal.write("d1", "Lisbon")
+    ideal.disconnect()
+    opened = ideal._line(AZUREML, "opened")
+    by_hand = Meddling(opened={opened.sequence})
+    assert judge(ideal.recording(), by_hand).violated == {"I1", "I3"}
+    ideal._line(AZUREML, "closed")
+    assert judge(ideal.recording(), by_hand).violations == []
+    assert "I4" in judge(ideal.recording(), Meddling()).violated
+    ideal._line(AZUREML, "opened")
+    ideal._line(AZUREML, "closed")
+    assert "I4" in judge(ideal.recording(), by_hand).violated
+
+
 def test_language_of_a_project_that_was_never_connected_may_be_open() -> None:
     recording = Ideal().recording()
     (opened,) = [line for line in recording.log if line.event == "opened"]

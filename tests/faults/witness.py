@@ -23,7 +23,7 @@ from labelbridge.local.api import Caller, CallError
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
 from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
-from labelbridge.local.seed import RECORDS_ACCOUNT, SeededProject
+from labelbridge.local.seed import ADMIN, RECORDS_ACCOUNT, SeededProject
 from labelbridge.local.stack import Stack
 from labelbridge.local.studios import is_open
 from labelbridge.model import JobRef, Studio, arm_name
@@ -235,6 +235,12 @@ class Witness:
         names = [blob.name for blob in self._records.list_blobs(f"audit/{self.project.ref.key}/")]
         found = [self._blob(name) for name in names]
         return sorted((_entry(one[0]) for one in found if one), key=lambda entry: entry.ended_at)
+
+    def opened_by_people(self) -> set[int]:
+        """Numbers of the studios' lines in which a person, and not Labelbridge, opened a gate."""
+        admin = self.tenant.principals[ADMIN].object_id
+        rows = self._log.of(self._subjects())
+        return {row["sequence"] for row in rows if row["event"] == "opened" and row["by"] == admin}
 
     def _subjects(self) -> dict[str, Studio]:
         """The studios' own names of this project and its labeling job."""

@@ -18,17 +18,22 @@ from labelbridge.plans import Step
 from tests.projects import write_folder
 
 T = TypeVar("T")
-LOOK = 0.05
+FIRST_LOOK, LAST_LOOK = 0.05, 0.2
+"""Seconds between two looks: each costs the server and the worker that are waited for, so they become rarer."""
+PACE = 0.3
+"""Seconds that a labeler thinks: a few writes a second from each project, and several projects share the machine."""
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str, patience: float = 300.0) -> T:
     """The first answer that is not None; fails after `patience` seconds."""
+    pause = FIRST_LOOK
     async with asyncio.timeout(patience):
         while True:
             found = await look()
             if found is not None:
                 return found
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, LAST_LOOK)
     raise AssertionError(what)
 
 
@@ -54,7 +59,7 @@ class Rehearsal:
         job = bridge.job(f"job-{name}")
         evidence = Evidence(stack.tenant, project, files, job, stack.offset_unit)
         labelers = Labelers.of(
-            stack.tenant, project, folder / f"{name}.jsonl", unit=stack.offset_unit, job=job, pace=0.1
+            stack.tenant, project, folder / f"{name}.jsonl", unit=stack.offset_unit, job=job, pace=PACE
         )
         return cls(stack, bridge, project, evidence, labelers)
 

@@ -23,7 +23,7 @@ from labelbridge.model import (
     SyncRequest,
     TrainRequest,
 )
-from labelbridge.model.steps import EntityState
+from labelbridge.model.steps import EntityState, LedgerEntry
 from labelbridge.plans import Step
 from labelbridge.registry import Registry
 from tests.operations.conftest import NewRehearsal
@@ -178,6 +178,35 @@ async def test_a_key_that_was_refused_is_judged_anew_when_it_is_used_again(
     await synced.result(300)
     again = await r.bridge.start(r.ref, SyncRequest(), key="while a role was missing")
     assert again.operation_id == synced.operation_id, "one key ran twice"
+
+
+async def test_a_refusal_of_what_was_left_as_a_signal_does_not_outlive_the_operation_that_it_named(
+    new_rehearsal: NewRehearsal,
+) -> None:
+    r, key = new_rehearsal(documents=12, labelled=12), "left as a signal"
+    request = TrainRequest(model="m1", labels="as-is")
+    client, queue = r.bridge.client, r.bridge.settings.temporal.task_queue
+    submission = Submission(
+        request_id=key, actor=await r.bridge.actor(), submitted_at=datetime.now(UTC), request=request
+    )
+    await r.connect()
+    switch = await r.bridge.start(r.ref, SwitchRequest(to=Studio.AZUREML))
+    assert await _submit._signal(client, queue, r.ref, submission)
+
+    async def remembered() -> str | None:
+        entity = client.get_workflow_handle(r.ref.workflow_id)
+        seen: LedgerEntry | None = await entity.query(names.OUTCOME, submission, result_type=LedgerEntry)
+        return seen.refused.code if seen and seen.refused else None
+
+    assert await eventually(remembered, "the signal was not answered") == "operation_running"
+    with pytest.raises(LabelbridgeError, match="operation_running"):
+        await r.bridge.start(r.ref, request, key=key)
+    await switch.result(300)
+    trained = await r.bridge.start(r.ref, request, key=key)
+    again = await r.bridge.start(r.ref, request, key=key)
+    assert again.operation_id == trained.operation_id, "one key ran twice"
+    assert (await trained.result(300)).model is not None
+    assert await remembered() == "operation_running", "the refusal was forgotten: this proves nothing"
     trained = await r.bridge.start(r.ref, TrainRequest(model="m1", labels="as-is"), key="while another ran")
     assert trained.operation_id != switch.operation_id
     await trained.cancel()

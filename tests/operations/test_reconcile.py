@@ -22,6 +22,7 @@ from labelbridge.model import (
     SwitchRequest,
     SyncRequest,
 )
+from tests.faults.portal import unarchive
 from tests.operations.by_hand import Hand, at_rest
 from tests.operations.conftest import NewRehearsal
 from tests.operations.rehearsal import Rehearsal, eventually
@@ -178,19 +179,7 @@ async def test_a_retired_job_that_was_taken_up_again_by_hand_is_retired_again(
 ) -> None:
     r = await connected(new_rehearsal)
     await r.bridge.disconnect(r.ref, timeout=300)
-    url = r.evidence.job.resource_id
-    caller = r.stack.tenant.caller("operator")
-    body = caller.arm("GET", url, version="2024-04-01-preview").body["properties"]
-    read_only = (
-        "status",
-        "provisioningState",
-        "progressMetrics",
-        "projectId",
-        "statusMessages",
-        "createdDateTime",
-    )
-    writable = {name: value for name, value in body.items() if name not in read_only}
-    caller.arm("PUT", url, {"properties": {**writable, "isArchived": False}}, version="2024-04-01-preview")
+    await asyncio.to_thread(unarchive, r.stack.tenant.caller("operator"), r.evidence.job)
     await Hand(r).do(Hand(r).job, "resume")
     await r.gates_become(language=True, azureml=True)
     assert codes(await reconciled(r)) == {DriftCode.RETIRED_OPEN: "closed"}
