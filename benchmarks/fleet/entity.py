@@ -26,7 +26,7 @@ from labelbridge.model.steps import OperationOrder
 from workflows.project import ProjectWorkflow
 
 QUEUE = "bench-entity"
-PATIENCE = 120.0
+PATIENCE = 3600.0
 RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/bench"
 
 
@@ -72,7 +72,7 @@ async def grown_old(bridge: Labelbridge, operations: int) -> Sequence[tuple[int,
     )
     async with worker:
         for _ in range(operations):
-            await (await caller.start(project, SyncRequest())).result(PATIENCE)
+            await (await caller.start(project, SyncRequest(), accept_timeout=PATIENCE)).result(PATIENCE)
         runs = [
             found
             async for found in client.list_workflows(f"WorkflowId = '{project.workflow_id}'", page_size=1000)
