@@ -151,9 +151,14 @@ def judge(status: ProjectStatus, request: Request) -> Verdict:
         _refuse_retired(request.job, status.retired)
     if isinstance(request, DisconnectRequest) and state is State.AZUREML and request.labels is None:
         raise LabelbridgeError("labels_undecided", data={"project": status.project.name})
+    refuse_by_kind(status, request)
+    return Verdict.QUEUE if busy else Verdict.START
+
+
+def refuse_by_kind(status: ProjectStatus, request: Request) -> None:
+    """Raise `input_invalid` for what a project of this kind can never do, whatever runs or waits."""
     if getattr(request, "policy", None) == "union" and status.kind not in (None, ProjectKind.MULTI_LABEL):
         raise LabelbridgeError("input_invalid", "policy: only multi-label classes can be united.")
-    return Verdict.QUEUE if busy else Verdict.START
 
 
 def _in_the_way(status: ProjectStatus) -> bool:

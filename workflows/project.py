@@ -17,7 +17,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 from labelbridge import names
 from labelbridge.errors import LabelbridgeError
 from labelbridge.fleet.facts import published
-from labelbridge.lifecycle import Verdict, judge
+from labelbridge.lifecycle import Verdict, judge, refuse_by_kind
 from labelbridge.model import (
     OURSELVES,
     Accepted,
@@ -119,6 +119,8 @@ class ProjectWorkflow:
             raise as_failure(LabelbridgeError("invalid_request", "A recovery starts by itself.").info)
         if self.status is not None and self.status.known and self.syncs.serving(submission) is None:
             try:
+                # Here only: an entity that has queued such a sync must replay.
+                refuse_by_kind(self.status, submission.request)
                 judge(self._status_now(), submission.request)
             except LabelbridgeError as error:
                 raise as_failure(error.info) from error

@@ -13,7 +13,7 @@ from labelbridge.local.api import segment
 from labelbridge.local.referee import Labels
 from labelbridge.local.stack import Stack
 from labelbridge.model import DisconnectRequest, ProjectKind, Studio, SwitchRequest, SyncRequest
-from tests.operations.helpers import Bench, carry_out, connect, follow, refused_at_once
+from tests.operations.helpers import TIMEOUT, Bench, connect, follow, refused_at_once
 from tests.projects import CLASSES, ENTITIES
 
 BOTH, AZUREML_ONLY, LANGUAGE_ONLY = "d000.txt", "d001.txt", "d002.txt"
@@ -30,9 +30,12 @@ async def _synced_and_switched_back(bridge: Labelbridge, stack: Stack, path: Pat
     """Refused with a report, then merged by a sync, then taken back with what was labelled since."""
     bench, before, theirs, ours = await _both_changed(bridge, stack, path, kind)
 
-    refusing = SyncRequest(merge=True, policy="refuse")
+    refusing = await bridge.start(bench.ref, SyncRequest(merge=True, policy="refuse"))
+    if kind is not ProjectKind.MULTI_LABEL:  # refused, not queued, although something runs
+        with pytest.raises(LabelbridgeError, match="input_invalid"):
+            await bridge.start(bench.ref, SyncRequest(merge=True, policy="union"))
     with pytest.raises(LabelbridgeError) as caught:
-        await carry_out(bridge, bench.ref, refusing)
+        await refusing.result(TIMEOUT)
     assert caught.value.code == "merge_conflict"
     (line,) = await _report(bench, caught.value.data["report"])
     assert line["document"] == BOTH

@@ -21,6 +21,7 @@ from labelbridge.model import (
     TrainRequest,
 )
 from tests.operations.helpers import (
+    TIMEOUT,
     Bench,
     carry_out,
     connect,
@@ -88,7 +89,7 @@ async def _unconnected(bridge: Labelbridge, stack: Stack, path: Path, kind: Proj
     older = TrainRequest(model="m3", labels=first.snapshot)
     await _fails(bridge, bench, older, "snapshot_needs_gated_language")
     await _fails(bridge, bench, TrainRequest(model="m3", labels="0" * 64), "snapshot_unknown")
-    await refused_by_preflight(bench, bridge.train(bench.ref, model="m1"), "model_exists")
+    await refused_by_preflight(bench, bridge.train(bench.ref, model="m1", timeout=TIMEOUT), "model_exists")
     newer = await _trained(bridge, bench, changed, "m3", labels="as-is")
     assert newer.snapshot != first.snapshot
 
