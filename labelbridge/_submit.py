@@ -106,10 +106,11 @@ async def submit(
         if signalled or updates.refusal:
             looks = _LOOKS if signalled else 1
             answer = await _outcome(client, project, updates.submission, deadline, looks)
-            if answer and not await _is_over(client, answer.refused):
+            refused = answer.refused if answer else None
+            if answer and not await _is_over(client, refused):
                 return _accepted(answer)
-            if answer:
-                updates.ask_anew()
+            if refused:
+                updates.ask_anew(refused)
                 signalled = False
         if deadline is not None and time.monotonic() > deadline:
             break
@@ -133,15 +134,16 @@ class _Updates:
         self.unheard = False
         """The last Update reached no worker, as far as anybody knows."""
         self.refusal: LabelbridgeError | None = None
-        """That of the last Update, by an operation that has ended."""
+        """The last one, by an operation that has ended."""
         self._renewals = 0
 
-    def ask_anew(self) -> None:
+    def ask_anew(self, refused: ErrorInfo) -> None:
         """From now on ask under another id: the entity remembers that it refused this one.
 
         It does so with what was left as a signal. The id follows from the caller's key, so that whoever repeats
         the request with the same key comes to the same one.
         """
+        self.refusal = LabelbridgeError.from_info(refused)
         self._renewals += 1
         renewed = hashlib.sha256(f"{self._renewals}/{self._asked.request_id}".encode()).hexdigest()
         self.submission = self._asked.model_copy(update={"request_id": renewed})

@@ -1,7 +1,6 @@
 """Many small projects in the local Azure, made side by side through its APIs."""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -62,14 +61,15 @@ async def switch_all(bridge: Labelbridge, projects: list[SeededProject], to: Stu
 
 async def _granted(ask: Callable[[], Awaitable[_Result]]) -> tuple[_Result, int]:
     """Ask, and ask again as a caller does who is told that it is for the moment only; also how often that was."""
-    for refused in itertools.count():
+    refused = 0
+    while True:
         try:
             return await ask(), refused
         except LabelbridgeError as error:
             if error.final:
                 raise
+            refused += 1
             await asyncio.sleep(AGAIN)
-    raise AssertionError
 
 
 def memory(pid: int) -> float:
