@@ -110,6 +110,11 @@ class Labelers:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def at_work(self) -> bool:
+        """True from `start` to `stop`."""
+        return bool(self._threads)
+
     def stop(self) -> None:
         """Everybody finishes the document at hand; raises what ended somebody's work early."""
         self._ended.set()

@@ -19,7 +19,6 @@ from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
 from labelbridge.local.seed import ADMIN, RECORDS_ACCOUNT, SeededProject
 from labelbridge.local.stack import Stack
-from labelbridge.local.studios import is_open
 from labelbridge.model import JobRef, Studio, arm_name
 from tests.faults.recording import Claim
 from tests.faults.sampler import TROUBLE, Pace
@@ -77,10 +76,6 @@ class CampaignWitness(Witness):
         account = arm_name(self.project.ref.language_resource)
         found = {f"{account}/{self.project.ref.name}".casefold(): Studio.LANGUAGE}
         return found | {job.resource_id.casefold(): Studio.AZUREML for job in self.jobs}
-
-    def exists(self) -> bool:
-        """True if Language has the project."""
-        return is_open(self.evidence.studios[Studio.LANGUAGE]) is not None
 
     # People who meddle.
 

@@ -181,9 +181,9 @@ async def campaign(arguments: argparse.Namespace, path: Path) -> Report:
             points = await _points(setting, report, arguments)
             await strike_all(setting, report, points, arguments.width)
             for _ in range(2):  # a point on a way that a run happened not to take
-                missed = [Point.parse(point_of(run)) for run in report.missed]
-                if missed:
-                    await strike_all(setting, report, missed, arguments.width)
+                again = [Point.parse(point_of(run)) for run in (*report.missed, *report.idle)]
+                if again:
+                    await strike_all(setting, report, again, arguments.width)
     return report
 
 
@@ -219,6 +219,8 @@ def main() -> int:
     began = time.monotonic()
     report = asyncio.run(campaign(arguments, path))
     minutes = (time.monotonic() - began) / 60
+    for run in report.idle:
+        say(f"nothing to change: {point_of(run)}")
     for one in report.bad:
         say(one)
     say(f"{report.summary()} in {minutes:.1f} minutes")

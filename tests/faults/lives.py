@@ -44,6 +44,7 @@ from tests.faults.births import born, labels_file, unborn
 from tests.faults.campaign_judge import Meddling, judge
 from tests.faults.checker import Verdict, check
 from tests.faults.recording import Ask
+from tests.faults.run import Run
 from tests.faults.stages import CANCEL, STAGES, TERMINATE, Stage
 from tests.faults.witness import StudioLog, Witness
 from tests.faults.worker import Strike
@@ -95,26 +96,6 @@ class Setting:
         settings = self.stack.settings("operator")
         temporal = settings.temporal.model_copy(update={"task_queue": queue})
         return Labelbridge(self.client, settings.model_copy(update={"temporal": temporal}), actor=self.actor)
-
-
-@dataclass
-class Run:
-    """One stage that was lived through, and what the checker says."""
-
-    stage: str
-    strike: Strike | None
-    struck: bool
-    code: str | None
-    """None: committed."""
-    verdict: Verdict
-    seconds: float
-    project: str
-    void: set[str] = field(default_factory=set)
-    """Invariants of which this stage should have witnessed something and did not."""
-    came_to: str | None = None
-    """Of an operation that was stopped: the last step that it had begun then."""
-    reached: bool = True
-    """False: it was to be stopped somewhere, and did not come there."""
 
 
 @dataclass
@@ -265,8 +246,8 @@ class Life:
             await self.wake(hand)
         verdict = await asyncio.to_thread(self.judge)
         seconds, void = time.monotonic() - began, verdict.void(*stage.witnessed)
-        came_to, reached = self.came_to, self.reached
-        return Run(stage.name, strike, struck, code, verdict, seconds, self.name, void, came_to, reached)
+        found = Run(stage.name, strike, struck, code, verdict, seconds, self.name, void)
+        return replace(found, came_to=self.came_to, reached=self.reached, idle=hand.idle)
 
     async def _watch(self, asked: "asyncio.Task[str | None]", hand: Hand, **options: Any) -> bool:
         """Until the answer is there, and the entity has seen it; who dies or freezes is replaced at once."""
@@ -285,6 +266,10 @@ class Life:
         async with asyncio.timeout(PATIENCE):
             while hand.alive and b'"activity"' not in hand.log.read_bytes()[seen:]:
                 await asyncio.sleep(LOOK)
+        if not await asyncio.to_thread(self.witness.exists):  # nobody labels what was never imported
+            return
+        if not self.witness.labelers.at_work:
+            await asyncio.to_thread(self.witness.labelers.start)
         for _ in range(3):  # what it sent may take effect late: people go on meanwhile
             await self.somebody_labels()
 
@@ -380,7 +365,7 @@ class Life:
     def judge(self) -> Verdict:
         """What the checker says of everything so far; people stop labeling while it looks."""
         labelers = self.witness.labelers
-        working = bool(labelers._threads)
+        working = labelers.at_work
         labelers.stop()
         recording = self.witness.recording()
         verdict = (

@@ -135,6 +135,7 @@ READS = (
     "preflight",
     "prepare_",
     "read_",
+    "take_turn",
     "training_outcome",
     "verify_",
     "watch_",

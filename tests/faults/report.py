@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.lives import Run
 from tests.faults.points import Point
+from tests.faults.run import Run
 
 HARMED = "# violated or void: "
 """Before a point in the journal that is to be struck again."""
@@ -32,6 +32,7 @@ class Report:
         state = "VIOLATED" if run.verdict.violations else "void" if run.void else "held"
         state = state if run.reached or state != "held" else "missed"
         missed = " (not reached)" if run.strike and not run.struck else ""
+        missed = " (nothing to change)" if run.idle else missed
         came_to = f" (came to: {run.came_to})" if run.came_to else ""
         say(f"{state:8} {how:10} {run.seconds:5.1f} s  {point_of(run)}{missed}{came_to}  {run.project}")
         for one in run.verdict.violations:
@@ -55,9 +56,19 @@ class Report:
     @property
     def missed(self) -> list[Run]:
         """Runs that never came to where their worker was to be struck, and no other run did."""
+        return [run for run in self._unstruck if not run.idle]
+
+    @property
+    def idle(self) -> list[Run]:
+        """Runs whose worker was to freeze before it changed something and had nothing to change, in each run."""
+        return [run for run in self._unstruck if run.idle]
+
+    @property
+    def _unstruck(self) -> list[Run]:
+        """The last run for each point that no run was struck at."""
         done = {point_of(run) for run in self.struck}
-        missed = {point_of(run): run for run in self.runs if run.strike and not run.struck}
-        return [run for point, run in missed.items() if point not in done]
+        last = {point_of(run): run for run in self.runs if run.strike and not run.struck}
+        return [run for point, run in last.items() if point not in done]
 
     @property
     def passed_by(self) -> list[Run]:
@@ -86,7 +97,7 @@ class Report:
             f"({dict(modes)}), {len(self.runs) - len(self.struck)} runs beside; ends {dict(ends)}; "
             f"violations {sum(len(run.verdict.violations) for run in self.runs)}, "
             f"void {sum(bool(run.void) for run in self.runs)}, broken {len(self.broken)}, "
-            f"not reached {len(self.missed) + len(self.passed_by)}"
+            f"not reached {len(self.missed) + len(self.passed_by)}, nothing to change {len(self.idle)}"
         )
 
 

@@ -8,8 +8,8 @@ import pytest
 from labelbridge.plans import Step
 from tests.faults import interruptions, lives
 from tests.faults.checker import Verdict, Violation
-from tests.faults.lives import Run
 from tests.faults.report import HARMED, Report
+from tests.faults.run import Run
 from tests.faults.stages import STAGES, Stage
 from tests.faults.worker import Strike
 
@@ -38,6 +38,16 @@ def test_a_strike_that_did_not_come_is_bad_unless_another_run_was_struck_there()
     (line,) = _reported(missed).bad
     assert line.startswith("not reached: sync/labelbridge.sync/intend/1/after")
     assert _reported(missed, STRUCK).bad == []
+
+
+def test_a_worker_that_had_nothing_to_change_shows_nothing_and_is_bad_for_nothing() -> None:
+    frozen = Strike("labelbridge.sync", "withdraw", 1, "frozen late")
+    idle = replace(STRUCK, strike=frozen, struck=False, idle=True)
+    report = _reported(idle)
+    assert (report.bad, report.missed, report.idle, report.struck) == ([], [], [idle], [])
+    assert "nothing to change 1" in report.summary()
+    assert _reported(idle, replace(idle, struck=True, idle=False)).idle == []
+    assert _reported(idle, replace(idle, idle=False)).bad
 
 
 def test_the_journal_tells_what_was_struck_without_harm_from_what_is_to_be_struck_again(

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -56,7 +57,9 @@ class StudioLog:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._rows: list[dict[str, Any]] = []
+        self._last = 0
+        self._rows: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        """Subject, case folded -> its lines: a long campaign's log is too long to search for each verdict."""
         self._exports: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -64,13 +67,12 @@ class StudioLog:
         """All lines of these subjects up to now; names are compared without case."""
         wanted = {subject.casefold() for subject in subjects}
         with self._lock:
-            while True:
-                since = self._rows[-1]["sequence"] if self._rows else 0
-                more = self._caller.request("GET", f"/studio/log?since={since}").body["value"]
-                if not more:
-                    break
-                self._rows += more
-            return [row for row in self._rows if row["subject"].casefold() in wanted]
+            while more := self._caller.request("GET", f"/studio/log?since={self._last}").body["value"]:
+                for row in more:
+                    self._rows[row["subject"].casefold()].append(row)
+                self._last = more[-1]["sequence"]
+            found = [row for subject in wanted for row in self._rows.get(subject, ())]
+        return sorted(found, key=lambda row: row["sequence"])
 
     def exports(self, subjects: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """All exports that were asked of these subjects up to now (of all, if None), in order of time."""
@@ -161,6 +163,10 @@ class Witness:
         )
         self._since = until
         return found
+
+    def exists(self) -> bool:
+        """True if Language has the project."""
+        return is_open(self.evidence.studios[Studio.LANGUAGE]) is not None
 
     @property
     def record(self) -> dict[str, Any] | None:

@@ -37,6 +37,8 @@ its completion is reported. Frozen before the last look at the deadline, or righ
 STRUCK = b"struck: "
 """What this process writes into its log right before it ends or freezes where it was told: it may also end
 for a reason of its own (the pause guard), which is no strike."""
+IDLE = b"nothing to change: "
+"""What it writes if the activity in which it was to freeze ended without a request that changes anything."""
 PR_SET_PDEATHSIG = 1
 _struck: ContextVar[bool] = ContextVar("struck", default=False)
 """True inside the activity that a strike in the middle of it was ordered for."""
@@ -94,9 +96,11 @@ class _Struck(ActivityInboundInterceptor):
             kill()
         _struck.set(self._striker.mode not in ("before", "after"))
         result = await self.next.execute_activity(input)
-        _struck.set(False)
         if self._striker.mode == "after":
             kill()
+        if self._striker.mode.startswith("frozen") and _struck.get():
+            os.write(2, IDLE + input.fn.__name__.encode() + b"\n")
+        _struck.set(False)
         return result
 
 

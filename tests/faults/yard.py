@@ -18,7 +18,7 @@ from typing import Any, Self
 from labelbridge.local import _exec
 from labelbridge.local.stack import Stack
 from tests.faults.blob_faults import BlobFaults
-from tests.faults.worker import STRUCK, Strike
+from tests.faults.worker import IDLE, STRUCK, Strike
 
 ROOT = Path(__file__).parents[2]
 STICKY = "PT0.5S"
@@ -54,6 +54,11 @@ class Hand:
     def struck(self) -> bool:
         """True once the process has come to where it was told to end or to freeze."""
         return self.log.exists() and STRUCK in self.log.read_bytes()
+
+    @property
+    def idle(self) -> bool:
+        """True if the process never came to freeze, because its activity had nothing to change."""
+        return not self.struck and self.log.exists() and IDLE in self.log.read_bytes()
 
     def kill(self) -> None:
         """End it as a crash would."""
