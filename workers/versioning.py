@@ -10,24 +10,25 @@ from collections.abc import Sequence
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 import workflows
 from labelbridge.converter import PLAIN
 from labelbridge.settings import TemporalSettings
 from workers.behaviour import BehaviourRunner
+from workers.whole_tasks import WholeTaskRunner
 
 PASSTHROUGH = ("labelbridge", "pydantic", "pydantic_core", "annotated_types", "structlog", "opentelemetry")
 """Modules that the workflow sandbox shares with the process: pure, or without state of a workflow.
 Loading pydantic anew for each run costs half a second; structlog loaded anew would lose its handlers."""
 
 
-def sandbox(passthrough: Sequence[str] = PASSTHROUGH, *, versioned: bool = False) -> SandboxedWorkflowRunner:
+def sandbox(passthrough: Sequence[str] = PASSTHROUGH, *, versioned: bool = False) -> WholeTaskRunner:
     """What runs workflow code; `versioned` where the worker belongs to a deployment."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*passthrough)
     if versioned:
-        return SandboxedWorkflowRunner(restrictions=restrictions, runner_class=BehaviourRunner)
-    return SandboxedWorkflowRunner(restrictions=restrictions)
+        return WholeTaskRunner(restrictions=restrictions, runner_class=BehaviourRunner)
+    return WholeTaskRunner(restrictions=restrictions)
 
 
 def deployment(temporal: TemporalSettings) -> WorkerDeploymentConfig | None:

@@ -24,7 +24,7 @@ from tests.faults.recording import Claim
 from tests.faults.sampler import TROUBLE, Pace
 from tests.faults.witness import StudioLog, Witness
 
-SAMPLE = Pace(least=0.5, most=3.0, share=20.0)
+SAMPLE = Pace(least=1.0, most=6.0, share=40.0)
 """Of the sampler's looks, for each of many projects at once."""
 PACE = 1.2
 """Seconds that a labeler thinks."""
