@@ -48,13 +48,14 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
     """The Temporal worker with all workflows and activities, not yet started."""
     temporal = settings.temporal
     version = deployment(temporal)
-    return Worker(
+    runner = sandbox(PASSTHROUGH, versioned=version is not None)
+    worker = Worker(
         client,
         task_queue=temporal.task_queue,
         workflows=workflows.ALL,
         activities=activities.all_activities(session, registry, settings),
         interceptors=[logs.LogContext(), ErrorsInterceptor(settings), ThrottleInterceptor()],
-        workflow_runner=sandbox(PASSTHROUGH, versioned=version is not None),
+        workflow_runner=runner,
         deployment_config=version,
         max_cached_workflows=temporal.max_cached_workflows,
         max_concurrent_workflow_tasks=temporal.max_concurrent_workflow_tasks,
@@ -62,6 +63,8 @@ def build_worker(client: Client, session: AzureSession, registry: Registry, sett
         graceful_shutdown_timeout=temporal.graceful_shutdown,
         on_fatal_error=_end_soon(settings),
     )
+    runner.serve(worker)
+    return worker
 
 
 def build_turn_worker(client: Client, session: AzureSession, settings: Settings, queue: str) -> Worker:

@@ -2,32 +2,45 @@
 
 Prevents a history that cannot be replayed. A worker that is asked (by a query) about a workflow that it does not
 have in memory gets the whole history, with events that no workflow task has taken up yet. Temporal's core hands
-these to the workflow at once, and its commands go out with the next task, before the answers to the updates that
-come with that task; a replay gets both together, updates first, and ends in a nondeterminism error for good
-(temporalio 1.35; found by the fault campaign). So such events are held until their task has started, and the
-query is answered from how the workflow stood after its last task. See `docs/decisions`.
+these to the workflow at once, and its commands go out with the next task, before the answers to the Updates that
+come with that task; a replay gets both together, Updates first, and ends in a nondeterminism error for good
+(temporalio 1.35; found by the fault campaign). So a workflow that has seen such events answers the query and is
+forgotten: its next task begins from the history. See `docs/decisions`.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import Worker, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import Info
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class WholeTaskRunner(SandboxedWorkflowRunner):
-    """Temporal's sandbox, in which a workflow sees events with the task that takes them up."""
+    """Temporal's sandbox, out of whose cache goes what has seen events before their workflow task."""
+
+    _workers: list[Worker] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def serve(self, worker: Worker) -> None:
+        """Tell it whose cache its workflows are in; a replayer has none."""
+        self._workers.append(worker)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """One workflow of the cache."""
-        return WholeTasks(super().create_instance(det))
+        return WholeTasks(super().create_instance(det), self._forget)
+
+    def _forget(self, run_id: str) -> None:
+        for worker in self._workers:
+            if worker._bridge_worker is not None:  # the SDK has no public way to say it
+                worker._bridge_worker.request_workflow_eviction(run_id)
 
 
 @dataclass(frozen=True)
@@ -50,36 +63,30 @@ class _Task:
 
 
 class WholeTasks(WorkflowInstance):
-    """A workflow in memory; holds back what comes before its task has started."""
+    """A workflow in memory; it takes no task after it has seen events before their task."""
 
-    def __init__(self, instance: WorkflowInstance) -> None:
+    def __init__(self, instance: WorkflowInstance, forget: Callable[[str], None]) -> None:
         self._instance = instance
+        self._forget = forget
         self._last: _Task | None = None
-        self._held: list[WorkflowActivationJob] = []
+        self._ahead = False
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Hold the jobs of events that no task has taken up, else do them together with those held."""
+        """As ever; what would be a task's after such events fails it, and the server gives it out again."""
         if any(job.HasField("query_workflow") or job.HasField("remove_from_cache") for job in act.jobs):
             return self._instance.activate(act)
         task = _Task.of(act)
-        if not act.is_replaying and self._last is not None and self._last.is_followed_by_no_task(task):
-            log.debug("events wait for their workflow task: %s", self.get_info().workflow_id)
-            self._held += act.jobs
-            done = WorkflowActivationCompletion(run_id=act.run_id)
-            done.successful.SetInParent()
-            return done
+        if act.is_replaying:  # core compares what the workflow did with what is in the history
+            self._ahead = False
+        elif self._last is not None and self._last.is_followed_by_no_task(task):
+            self._ahead = True
+            log.debug("seen before its workflow task, forgotten: %s", self.get_info().workflow_id)
+            self._forget(act.run_id)
+            return self._instance.activate(act)
+        elif self._ahead:
+            return _failed(act.run_id)
         self._last = task
-        return self._instance.activate(self._with_held(act))
-
-    def _with_held(self, act: WorkflowActivation) -> WorkflowActivation:
-        if not self._held:
-            return act
-        whole = WorkflowActivation()
-        whole.CopyFrom(act)
-        del whole.jobs[:]
-        whole.jobs.extend([*self._held, *act.jobs])
-        self._held.clear()
-        return whole
+        return self._instance.activate(act)
 
     # The rest is the instance's own.
 
@@ -98,3 +105,11 @@ class WholeTasks(WorkflowInstance):
     def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
         """Implements `WorkflowInstance.get_external_store_context`."""
         return self._instance.get_external_store_context(command_info)
+
+
+def _failed(run_id: str) -> WorkflowActivationCompletion:
+    done = WorkflowActivationCompletion(run_id=run_id)
+    done.failed.failure.message = (
+        "The workflow has seen events before their task; it begins from its history."
+    )
+    return done

@@ -60,6 +60,8 @@ class Report:
     blobs: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     deaths: int = 0
+    unreplayable: list[str] = field(default_factory=list)
+    """What workers said of histories that they could not replay."""
     minutes: float = 0.0
 
     @property
@@ -70,7 +72,7 @@ class Report:
     @property
     def bad(self) -> list[str]:
         """Everything that must not be, each with the command line that repeats it."""
-        found = []
+        found = list(self.unreplayable)
         for outcome in self.outcomes:
             again = f"python -m tests.faults.campaign --seed {self.seed} --project {outcome.number}"
             if self.moves != MOVES:
@@ -100,7 +102,7 @@ class Report:
             "events": dict(sorted(self.events.items())),
             "workers that died": self.deaths,
             "writes judged": sum(one.witnessed["I1"] for o in self.outcomes for one in o.verdicts),
-            "violations": sum(len(o.bad) for o in self.outcomes),
+            "violations": len(self.unreplayable) + sum(len(o.bad) for o in self.outcomes),
         }
 
     def save(self, path: Path) -> None:
@@ -166,6 +168,7 @@ async def campaign(order: Order, path: Path, report: Report) -> None:
                 await grid.lift()
                 await sky.lift()
                 report.deaths, report.blobs = crew.deaths, figures(note)
+                report.unreplayable = yard.unreplayable()
         stack.failure = None  # parts died because they were told to
 
 

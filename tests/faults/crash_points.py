@@ -184,6 +184,7 @@ async def campaign(arguments: argparse.Namespace, path: Path) -> Report:
                 again = [Point.parse(point_of(run)) for run in (*report.missed, *report.idle)]
                 if again:
                     await strike_all(setting, report, again, arguments.width)
+        report.broken += yard.unreplayable()
     return report
 
 

@@ -21,6 +21,8 @@ from tests.faults.blob_faults import BlobFaults
 from tests.faults.worker import IDLE, STRUCK, Strike
 
 ROOT = Path(__file__).parents[2]
+NO_REPLAY = b"[TMPRL1100]"
+"""What Temporal writes into a worker's log when a history cannot be replayed: that workflow stands still for ever."""
 STICKY = "PT0.5S"
 """A killed worker's cached workflows stall for this long."""
 
@@ -108,6 +110,11 @@ class Yard:
     ) -> None:
         self._process.kill()  # its workers asked the kernel to die with it
         self._process.wait()
+
+    def unreplayable(self) -> list[str]:
+        """What workers said of histories that they could not replay."""
+        lines = [line for log in sorted(self._logs.glob("*.log")) for line in log.read_bytes().splitlines()]
+        return [f"I3: {line.decode(errors='replace')}" for line in lines if NO_REPLAY in line]
 
     def hire(
         self,

@@ -1,4 +1,4 @@
-"""What a query brings along before its workflow task: held until then, so that every history replays."""
+"""What a query lets a workflow see before its workflow task: forgotten, so that every history replays."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ MANY = 12
 TRIES = 8
 ON_THE_WAY = 0.5
 """Seconds in which requests reach the server, which tells nobody of them before a worker is there."""
-HELD = "events wait for their workflow task"
+SEEN = "seen before its workflow task"
 
 
 async def one_try(client: Client) -> list[WorkflowHandle[Asked, None]]:
@@ -41,7 +41,10 @@ async def one_try(client: Client) -> list[WorkflowHandle[Asked, None]]:
         await done.wait()
 
     def worker() -> Worker:
-        return Worker(client, task_queue=queue, workflows=[Asked], workflow_runner=sandbox())
+        runner = sandbox()
+        made = Worker(client, task_queue=queue, workflows=[Asked], workflow_runner=runner)
+        runner.serve(made)
+        return made
 
     async with Worker(client, task_queue=f"{queue}-work", activities=[work]):
         async with worker():
@@ -79,7 +82,7 @@ async def test_a_workflow_that_is_asked_before_its_task_starts_leaves_a_history_
         for _ in range(TRIES):
             for handle in await one_try(client):
                 await replayer.replay_workflow(await handle.fetch_history())
-            if HELD in caplog.text:
+            if SEEN in caplog.text:
                 return
     pytest.fail("no query came before its workflow task: nothing was shown")
 
@@ -124,34 +127,40 @@ QUERY = WorkflowActivationJob(query_workflow=QueryWorkflow(query_id="legacy_quer
 GONE = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
 
 
-def heard(*acts: WorkflowActivation) -> list[list[Any]]:
-    instance = Instance()
-    whole = WholeTasks(instance)
-    for act in acts:
-        whole.activate(act)
-    return instance.heard
+class Seen:
+    """A workflow in memory, and what came of each activation."""
+
+    def __init__(self, *acts: WorkflowActivation) -> None:
+        self.forgotten: list[str] = []
+        instance = Instance()
+        whole = WholeTasks(instance, self.forgotten.append)
+        self.failed = [whole.activate(act).HasField("failed") for act in acts]
+        self.heard = instance.heard
 
 
-def test_events_before_their_task_come_with_it_and_first_and_a_query_is_answered_meanwhile() -> None:
-    query = activation(QUERY, task=1, length=9, replaying=True)
-    assert heard(
-        activation(1, task=1, length=3, replaying=True),
-        activation(2, task=1, length=9),
-        query,
-        activation(3, task=1, length=11),
-        query,
-        activation(4, task=2, length=12),
-        activation(5, task=3, length=16),
-    ) == [[1], ["query_workflow"], ["query_workflow"], [2, 3, 4], [5]]
+FIRST = activation(1, task=1, length=3, replaying=True)
+AHEAD = activation(2, task=1, length=9)
+ASKED = activation(QUERY, task=1, length=9, replaying=True)
 
 
-def test_what_is_held_is_answered_with_nothing_to_do() -> None:
-    whole = WholeTasks(Instance())
-    whole.activate(activation(1, task=1, length=3))
-    done = whole.activate(activation(2, task=1, length=9))
-    assert done.run_id == "r"
-    assert done.HasField("successful")
-    assert not done.successful.commands
+def test_a_workflow_that_sees_events_before_their_task_answers_and_is_forgotten() -> None:
+    seen = Seen(FIRST, AHEAD, ASKED, activation(GONE, task=0, length=9))
+    assert seen.heard == [[1], [2], ["query_workflow"], ["remove_from_cache"]]
+    assert seen.forgotten == ["r"]
+    assert not any(seen.failed)
+
+
+def test_a_task_that_comes_to_it_all_the_same_fails_and_the_workflow_hears_nothing_of_it() -> None:
+    seen = Seen(FIRST, AHEAD, ASKED, activation(3, task=1, length=11), activation(4, task=2, length=12))
+    assert seen.heard == [[1], [2], ["query_workflow"], [3]]
+    assert seen.failed == [False, False, False, False, True]
+
+
+def test_it_goes_on_where_another_worker_did_the_task_since_core_compares_the_two() -> None:
+    replayed, next_task = activation(4, task=2, length=12, replaying=True), activation(5, task=3, length=16)
+    seen = Seen(FIRST, AHEAD, replayed, next_task)
+    assert seen.heard == [[1], [2], [4], [5]]
+    assert not any(seen.failed)
 
 
 @pytest.mark.parametrize(
@@ -160,18 +169,13 @@ def test_what_is_held_is_answered_with_nothing_to_do() -> None:
         activation(2, task=2, length=9),
         activation(2, task=1, length=3),
         activation(2, task=1, length=9, replaying=True),
+        activation(2, task=1, length=9, size=0),
     ],
-    ids=["of another task", "more of the same events", "of a replay"],
+    ids=["of another task", "more of the same events", "of a replay", "a server that says no length"],
 )
-def test_nothing_else_is_held(second: WorkflowActivation) -> None:
-    assert heard(activation(1, task=1, length=3), second) == [[1], [2]]
-
-
-def test_nothing_is_held_where_the_server_does_not_say_how_long_the_history_is() -> None:
-    first, second = activation(1, task=1, length=3, size=0), activation(2, task=1, length=9, size=0)
-    assert heard(first, second) == [[1], [2]]
-
-
-def test_a_workflow_that_leaves_the_cache_hears_of_it() -> None:
-    first, held = activation(1, task=1, length=3), activation(2, task=1, length=9)
-    assert heard(first, held, activation(GONE, task=0, length=9)) == [[1], ["remove_from_cache"]]
+def test_nothing_else_has_a_workflow_forgotten(second: WorkflowActivation) -> None:
+    first = activation(1, task=1, length=3, size=100 if second.history_size_bytes else 0)
+    seen = Seen(first, second, activation(3, task=3, length=20))
+    assert seen.heard == [[1], [2], [3]]
+    assert not seen.forgotten
+    assert not any(seen.failed)
