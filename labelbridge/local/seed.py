@@ -178,20 +178,8 @@ def make_project(
         client.create_container()
     for document in folder.documents:
         client.upload_blob(document, folder.content(document), overwrite=True)
-    datastore = container.replace("-", "_")
+    datastore = make_datastore(tenant, container, account)
     admin = tenant.caller(ADMIN)
-    properties: dict[str, Any] = {
-        "datastoreType": "AzureBlob",
-        "accountName": account,
-        "containerName": container,
-    }
-    properties |= {"protocol": "https", "credentials": {"credentialsType": "None"}}
-    admin.arm(
-        "PUT",
-        f"{WORKSPACE}/datastores/{datastore}",
-        {"properties": properties},
-        version=MACHINE_LEARNING_VERSION,
-    )
     body = folder.import_file(name=name, container=container)
     patiently(lambda: admin.language_job("POST", tenant.language_endpoint, f"/{segment(name)}/:import", body))
     return SeededProject(
@@ -203,6 +191,24 @@ def make_project(
         documents=folder.documents,
         left_out=folder.left_out,
     )
+
+
+def make_datastore(tenant: Tenant, container: str, account: str = DATA_ACCOUNT) -> str:
+    """Let the tenant's workspace reach a container of blobs; the datastore's name."""
+    datastore = container.replace("-", "_")
+    properties: dict[str, Any] = {
+        "datastoreType": "AzureBlob",
+        "accountName": account,
+        "containerName": container,
+    }
+    properties |= {"protocol": "https", "credentials": {"credentialsType": "None"}}
+    tenant.caller(ADMIN).arm(
+        "PUT",
+        f"{WORKSPACE}/datastores/{datastore}",
+        {"properties": properties},
+        version=MACHINE_LEARNING_VERSION,
+    )
+    return datastore
 
 
 def grant(admin: Caller, object_id: str, role: str, scope: str) -> None:

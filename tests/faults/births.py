@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labelbridge.local.folders import ProjectFolder
-from labelbridge.local.seed import ADMIN, SeededProject, make_project
+from labelbridge.local.seed import ADMIN, SeededProject, make_datastore, make_project
 from labelbridge.local.stack import Stack
 from labelbridge.local.studios import azureml_studio
 from labelbridge.model import JobRef, ProjectKind, ProjectRef
@@ -36,7 +36,8 @@ async def unborn(
     ref = ProjectRef(language_resource=stack.tenant.language_resource, name=name)
     categories = ENTITIES if kind is ProjectKind.ENTITIES else CLASSES
     await asyncio.to_thread(_upload, stack, folder, name)
-    return SeededProject(ref, kind, name, name, categories, folder.documents, ()), folder
+    datastore = await asyncio.to_thread(make_datastore, stack.tenant, name)
+    return SeededProject(ref, kind, name, datastore, categories, folder.documents, ()), folder
 
 
 def labels_file(stack: Stack, project: SeededProject, folder: ProjectFolder, job: JobRef) -> Path:

@@ -29,7 +29,7 @@ from tests.faults.campaign_life import Lived
 from tests.faults.campaign_plan import MOVES, life, weather
 from tests.faults.campaign_scene import Outcome, Scene
 from tests.faults.campaign_weather import QUEUE, Crew, Weather
-from tests.faults.margins import NO_QUOTA
+from tests.faults.margins import NAMES_AGAIN
 from tests.faults.witness import StudioLog
 from tests.faults.yard import Yard
 
@@ -138,7 +138,7 @@ async def campaign(order: Order, path: Path, report: Report) -> None:
     # The Temporal client leaves a future behind for each update that a killed server did not answer.
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
     with (
-        Stack(path / "stack", workers=0, tuned=True, timing=TIMING, local=NO_QUOTA) as stack,
+        Stack(path / "stack", workers=0, tuned=True, timing=TIMING, local=NAMES_AGAIN) as stack,
         Yard(stack) as yard,
         stack.acting_as("operator"),
     ):

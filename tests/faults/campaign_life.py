@@ -294,6 +294,7 @@ class Lived:
     async def _judge(self, *, final: bool = True) -> None:
         """The checker's verdict while nobody labels and nothing runs."""
         if final:
+            await self._something_is_seen()
             await self._rest()
             await self._hear()
             await self._reconcile()
@@ -315,6 +316,13 @@ class Lived:
             recording.save(place)
             self._meddling.save(place.with_suffix(".meddling.json"))
         await self.witness.begin_work()
+
+    async def _something_is_seen(self) -> None:
+        """A verdict soon after another, or at the campaign's end, would show nothing of what came between."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.witness.has_news and time.monotonic() < deadline:
+            self.witness.labelers.check()
+            await asyncio.sleep(0.2)
 
     async def _hear(self) -> None:
         """Wait for what Event Grid tells of this project, and for what that starts."""

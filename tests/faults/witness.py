@@ -114,6 +114,7 @@ class Witness:
         self._snapshots: dict[str, Labels] = {}
         self.disturbances: list[Disturbance] = []
         self._since = 0.0
+        self._labelled = 0
         self._looking = threading.RLock()
         """One look at a time: of two, the slower would note the older record last."""
         self._sampler = Sampler(self.look, self.pace)
@@ -161,8 +162,15 @@ class Witness:
             disturbances=tuple(self.disturbances),
             since=self._since,
         )
-        self._since = until
+        self._since, self._labelled = until, self.labelers.acknowledged()
         return found
+
+    @property
+    def has_news(self) -> bool:
+        """True once somebody labelled and the sampler looked since the last verdict."""
+        since = (look for look in reversed(self._looks) if look.sampled and look.at > self._since)
+        looked = any(look.azureml is not None or not self._has_job for look in since)
+        return looked and self.labelers.acknowledged() > self._labelled
 
     def exists(self) -> bool:
         """True if Language has the project."""

@@ -18,9 +18,9 @@ from labelbridge.plans import Step
 from tests.projects import write_folder
 
 T = TypeVar("T")
-FIRST_LOOK, LAST_LOOK = 0.05, 0.2
+FIRST_LOOK, LAST_LOOK = 0.05, 0.5
 """Seconds between two looks: each costs the server and the worker that are waited for, so they become rarer."""
-PACE = 0.3
+PACE = 0.6
 """Seconds that a labeler thinks: a few writes a second from each project, and several projects share the machine."""
 
 
