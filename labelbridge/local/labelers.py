@@ -159,9 +159,11 @@ class Labelers:
         dice = random.Random(f"{self.seed}/{person}/{len(self.log())}")  # noqa: S311
         preferred = Studio.LANGUAGE
         studios: dict[Studio, StudioClient] = {}
+        job: JobRef | None = None
         try:
             while not self._ended.wait(dice.uniform(0.5, 1.5) * self.pace):
-                if len(studios) < 2:
+                if not studios or self.job != job:
+                    job = self.job
                     studios = {one.studio: one for one in self._studios(person)}
                 preferred = self._label_one(person, desk, studios, preferred, dice)
         except BaseException as error:  # a labeler who cannot go on must not look like an idle one

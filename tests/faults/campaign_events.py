@@ -123,6 +123,25 @@ class EventGrid:
                     await self._outcome(project, one)
         return mine
 
+    async def scheduled(self, project: ProjectRef) -> list[str]:
+        """Operations that the project's Schedule has begun: workers restore it, and it looks each hour."""
+        prefix = f"{names.AUTO_SYNC.format(key=project.key)}-"
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(RPCError):
+                    ids = [
+                        one.id
+                        async for one in self._client.list_workflows(f"WorkflowId STARTS_WITH '{prefix}'")
+                    ]
+                    handles = [
+                        self._client.get_workflow_handle(one, result_type=AutoSyncOutcome) for one in ids
+                    ]
+                    looks = [await handle.result() for handle in handles]
+                    return [
+                        one.operation_id for one in looks if one.outcome == "started" and one.operation_id
+                    ]
+                await asyncio.sleep(LOOK)
+
     async def _tell(self) -> bool:
         """Tell of what is new; False if the list of exports cannot be read now."""
         try:

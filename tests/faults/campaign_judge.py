@@ -150,12 +150,13 @@ def _retold(r: Recording, spans: list[Span], *, writes: bool) -> tuple[Recording
     """
     log: list[Line] = []
     due = sorted((s for s in spans if s.active_at is not None), key=lambda s: s.active_at or 0.0)
+    legal = [replace(span.opened, at=span.active_at or 0.0) for span in due]
     for line in r.log:
-        while due and line.at >= (due[0].active_at or 0.0):
-            span = due.pop(0)
-            log.append(replace(span.opened, at=span.active_at or 0.0))
+        while legal and line.at >= legal[0].at:
+            log.append(legal.pop(0))
         if (writes and line.event == "write") or not any(span.covers(line) for span in spans):
             log.append(line)
+    log += legal  # nobody labelled since
     old = [line.sequence for line in log]
     places = {number: place for place, number in enumerate(old)}
     kept = tuple(
@@ -194,10 +195,16 @@ def _of_labels(r: Recording, spans: list[Span]) -> list[Violation]:
     for one in check(told).violations:
         number = re.search(r"#(\d+): .* is nowhere$", one.what)
         line = by_hand.get(old[int(number[1])]) if number else None
-        stands = line is not None and r.final.azureml.get(line.document, ()) == line.labels
+        stands = line is not None and _still_holds(r, line)
         if one.invariant in ("I2", "I6") and not stands:
             found.append(one)
     return found
+
+
+def _still_holds(r: Recording, line: Line) -> bool:
+    """True if the label is where it was made: in the labeling job that is connected, or in one that was."""
+    held = (r.final.azureml, r.final.jobs.get(line.subject.casefold(), {}))
+    return any(one.get(line.document, ()) == line.labels for one in held)
 
 
 # Every acknowledgement is observable, every refusal did not happen.

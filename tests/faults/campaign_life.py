@@ -340,6 +340,9 @@ class Lived:
                 if one.lost(self._ref, self._scene.stack.tenant.principals["worker"].object_id):
                     self.outcome.lost.add(one.heard.id)
             self._heard = [Disturbance(one.began, one.ended or time.time(), 1) for one in found]
+        if grid is not None:
+            begun = await grid.scheduled(self._ref)
+            self._meddling.heard |= dict.fromkeys(begun, "the Schedule that stands in for lost events")
 
     async def _reconcile(self) -> None:
         """What a schedule does every few minutes is done now, if somebody meddled."""

@@ -7,20 +7,21 @@ claimed for ever, so a long life has several jobs. Faults strike the witness too
 import asyncio
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError
 
-from labelbridge.local.api import LABELING_VERSION
+from labelbridge.local.api import LABELING_VERSION, CallError
 from labelbridge.local.demo_evidence import RECORDS_CONTAINER, Evidence
 from labelbridge.local.folders import ProjectFolder
 from labelbridge.local.labelers import Labelers
 from labelbridge.local.seed import ADMIN, RECORDS_ACCOUNT, SeededProject
 from labelbridge.local.stack import Stack
 from labelbridge.model import JobRef, Studio, arm_name
-from tests.faults.recording import Claim
+from tests.faults.recording import Claim, Labels
 from tests.faults.sampler import TROUBLE, Pace
 from tests.faults.witness import StudioLog, Witness
 
@@ -76,6 +77,14 @@ class CampaignWitness(Witness):
         account = arm_name(self.project.ref.language_resource)
         found = {f"{account}/{self.project.ref.name}".casefold(): Studio.LANGUAGE}
         return found | {job.resource_id.casefold(): Studio.AZUREML for job in self.jobs}
+
+    def _jobs_before(self) -> dict[str, Labels]:
+        found: dict[str, Labels] = {}
+        for job in self.jobs[:-1]:
+            before = Evidence(self._stack.tenant, self.project, self._folder, job, self._stack.offset_unit)
+            with suppress(CallError):  # a connect that was undone early made none
+                found[job.resource_id.casefold()] = dict(before.studio_labels(Studio.AZUREML))
+        return found
 
     # People who meddle.
 

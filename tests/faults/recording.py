@@ -138,6 +138,8 @@ class Final:
     azureml: Labels
     trained: dict[str, Labels] = field(default_factory=dict)
     """Model label -> the labels that Language says it was trained on."""
+    jobs: dict[str, Labels] = field(default_factory=dict)
+    """The studios' name of a labeling job that was connected before -> what it still holds."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,10 @@ class Recording:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         final = found["final"]
         trained = {model: labels_of(one) for model, one in final["trained"].items()}
+        jobs = {job: labels_of(one) for job, one in final.get("jobs", {}).items()}
         return cls(
             project=found["project"],
-            final=Final(labels_of(final["language"]), labels_of(final["azureml"]), trained),
+            final=Final(labels_of(final["language"]), labels_of(final["azureml"]), trained, jobs),
             log=tuple(Line(**frozen(one)) for one in found["log"]),
             writes=tuple(Write(**frozen(one)) for one in found["writes"]),
             looks=tuple(Look(**frozen(one)) for one in found["looks"]),

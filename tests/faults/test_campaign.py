@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.campaign import Order, run
-from tests.faults.campaign_judge import Meddling, judge
+from tests.faults.campaign_judge import Meddling, _opened_by_people, _retold, judge
 from tests.faults.campaign_plan import LATE, life, weather
 from tests.faults.legal import Ideal, story
 from tests.faults.recording import AZUREML, Ask, Line, Recording, Write
@@ -98,6 +98,21 @@ def test_what_was_labelled_through_a_persons_gate_must_still_be_somewhere() -> N
     recording, meddling = _opened_by_hand(Ideal(), shut=True)
     gone = replace(recording, final=replace(recording.final, azureml={}))
     assert judge(gone, meddling).violated == {"I2"}
+    job = next(line.subject for line in recording.log if line.studio == AZUREML)
+    for held, violated in ({"d2": ("Oslo",)}, set()), ({"d2": ("Lima",)}, {"I2"}):
+        retired = replace(gone, final=replace(gone.final, jobs={job.casefold(): held}))
+        assert judge(retired, meddling).violated == violated
+
+
+def test_a_gate_that_a_person_opened_becomes_legal_with_the_commit_though_nobody_labels_any_more() -> None:
+    recording, meddling = _opened_by_hand(Ideal(), shut=False)
+    committed = recording.log[-1].at + 1
+    last = recording.versions[-1]
+    now_active = replace(last, at=committed, etag="later", record={**last.record, "active": AZUREML})
+    recording = replace(recording, versions=(*recording.versions, now_active))
+    (span,) = _opened_by_people(recording, meddling.opened)
+    retold, _ = _retold(recording, [span], writes=False)
+    assert (retold.log[-1].event, retold.log[-1].studio, retold.log[-1].at) == ("opened", AZUREML, committed)
 
 
 def test_a_second_opening_by_labelbridge_beside_a_persons_gate_is_a_violation() -> None:

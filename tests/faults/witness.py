@@ -149,6 +149,7 @@ class Witness:
                 language=self._held(Studio.LANGUAGE),
                 azureml=self._held(Studio.AZUREML) if self._has_job else {},
                 trained={m["label"]: dict(self.evidence.language_labels(m["label"])) for m in models},
+                jobs=self._jobs_before(),
             ),
             log=tuple(self._lines()),
             writes=tuple(self._writes()),
@@ -233,6 +234,10 @@ class Witness:
             if error.status != 404:
                 raise
             return {}
+
+    def _jobs_before(self) -> dict[str, Labels]:
+        """What labeling jobs hold that are not connected any more."""
+        return {}
 
     @cached_property
     def _records(self) -> ContainerClient:
