@@ -149,8 +149,10 @@ def _retold(r: Recording, spans: list[Span], *, writes: bool) -> tuple[Recording
     `writes`: with what was labelled through those gates. Also returns each line's old number.
     """
     log: list[Line] = []
-    due = sorted((s for s in spans if s.active_at is not None), key=lambda s: s.active_at or 0.0)
-    legal = [replace(span.opened, at=span.active_at or 0.0) for span in due]
+    legal = sorted(
+        (replace(span.opened, at=span.active_at) for span in spans if span.active_at is not None),
+        key=lambda line: line.at,
+    )
     for line in r.log:
         while legal and line.at >= legal[0].at:
             log.append(legal.pop(0))
